@@ -1,0 +1,173 @@
+"""The data that flows between the parts: rooms, moments, frames, detections, observations. No behaviour, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+"""A picture: H x W x 3, uint8, RGB, C-contiguous."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """One live room to watch.
+
+    `passthrough` is opaque to us, echoed in every event, and at most 1 KiB as JSON. `url` may carry secrets: it is
+    never logged or published; `room_id` is what names a room to people.
+    """
+
+    room_id: str
+    url: str
+    tenant: str = "default"
+    policy: str = "live-default"
+    interval_s: float = 2.0
+    priority: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    passthrough: Mapping[str, Any] = field(default_factory=dict)
+
+
+class RoomState(StrEnum):
+    """What a room's connection is doing. `stopped` and `failed` are final; all others may change again."""
+
+    CONNECTING = "connecting"
+    STREAMING = "streaming"
+    STALLED = "stalled"
+    BACKING_OFF = "backing_off"
+    ENDED = "ended"
+    FAILED = "failed"
+    QUARANTINED = "quarantined"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """One instant of one room's stream.
+
+    `session` counts the room's connections within an owner epoch, from 1. `pts_s` is seconds since the session's first
+    packet. `program_at` is the publisher's wall clock (EXT-X-PROGRAM-DATE-TIME), None where the stream gives none.
+    `received_at` is when the bytes came, UTC and aware.
+    """
+
+    session: int
+    pts_s: float
+    program_at: datetime | None = None
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One sampled picture. `image` is read-only; `seq` rises by one per sample of a room within an ingest process.
+
+    `width` and `height` are the stream's, in pixels; `image` may be smaller. `received_s` is `time.monotonic()` at
+    which the frame's packet came, `deadline_s` the same clock's time after which nobody wants the frame any more.
+    """
+
+    room_id: str
+    moment: Moment
+    seq: int
+    key_frame: bool
+    width: int
+    height: int
+    image: Image
+    received_s: float
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """An upright rectangle in fractions (0..1) of the frame: left, top, width, height."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeywordHit:
+    """A listed word found in a text. `span` is [start, end) in characters of the text as it was read."""
+
+    word: str
+    list: str
+    span: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QrReading:
+    """A code's decoded payload, and whether the policy allows it."""
+
+    payload: str
+    allowed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonMatch:
+    """A face that matches a library entry; `similarity` is 0..1."""
+
+    library: str
+    entry: str
+    similarity: float
+
+
+class Source(StrEnum):
+    """Which kind of reading raised a label."""
+
+    VISUAL = "visual"
+    TEXT = "text"
+    QR = "qr"
+    FACE = "face"
+    LIBRARY = "library"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """One thing a detector saw in one frame.
+
+    `label` is a taxonomy name (`pornography.adult`), or None for a line of text, which means nothing until a policy's
+    keyword lists have been held against it. `score` is the model's confidence, 0..1. `box` is None where the whole
+    frame is meant. `subject` tells apart two incidents of one label: the person, the code's payload, the keyword list.
+    """
+
+    detector: str
+    model: str
+    source: Source
+    score: float
+    label: str | None = None
+    box: Box | None = None
+    subject: str | None = None
+    text: str | None = None
+    keywords: tuple[KeywordHit, ...] = ()
+    qr: QrReading | None = None
+    person: PersonMatch | None = None
+
+
+class Outcome(StrEnum):
+    """What came of showing a frame to a detector. Only `examined` is a fresh inference."""
+
+    EXAMINED = "examined"
+    NOT_EXAMINED = "not_examined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One detector's look at one frame of one room.
+
+    With `outcome` examined, each of `labels` (what the detector can see at all; a text detector's are decided by the
+    policy, so empty) is a hit where `detections` names it and a miss where not. `at_s` is `time.monotonic()` at which
+    the frame was received.
+    """
+
+    room_id: str
+    detector: str
+    labels: frozenset[str]
+    outcome: Outcome
+    moment: Moment
+    at_s: float
+    detections: tuple[Detection, ...] = ()

@@ -1,0 +1,107 @@
+"""Every error this package raises, as one tree. `retryable` tells a caller whether the same call may succeed later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class StreammonError(Exception):
+    """Base of all. The message names the place and the cure, in one line."""
+
+    retryable = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One fault in a configuration file. `line` counts from 1; `key` is dotted, with list indices."""
+
+    file: str
+    line: int
+    key: str
+    reason: str
+    value: object = None
+
+    def __str__(self) -> str:
+        key = f" {self.key}:" if self.key else ""
+        got = "" if self.value is None else f" (got {self.value!r})"
+        return f"{self.file}:{self.line}:{key} {self.reason}{got}"
+
+
+class ConfigError(StreammonError):
+    """One or more files are not valid; `problems` lists all of them at once."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class RuntimeMissing(StreammonError):
+    """No ONNX Runtime is installed."""
+
+
+class ProviderUnavailable(StreammonError):
+    """The execution provider that was asked for by name is not there."""
+
+
+class ModelError(StreammonError):
+    """Something is wrong with a model's weights."""
+
+
+class ModelMissing(ModelError):
+    """The weights are not in the store; `streammon models pull` fetches them."""
+
+
+class ModelCorrupt(ModelError):
+    """A file's sha256 is not the catalogue's, or it cannot be read as what it should be."""
+
+
+class ModelSourceUnavailable(ModelError):
+    """The package that carries the weights could not be fetched."""
+
+    retryable = True
+
+
+class SourceError(StreammonError):
+    """A room's stream could not be opened or read."""
+
+    retryable = True
+
+
+class SourceUnreachable(SourceError):
+    """Refused, unknown host, timed out, or the server has no such stream."""
+
+
+class SourceEnded(SourceError):
+    """The publisher left, or the connection broke."""
+
+
+class SourceStalled(SourceError):
+    """Connected, but nothing came for longer than the time-out."""
+
+
+class SourceNotMedia(SourceError):
+    """The URL answers, but not with a stream that can be decoded."""
+
+
+class SourceHasNoVideo(SourceNotMedia):
+    """A stream without video, such as audio only."""
+
+
+class IngestCrashed(StreammonError):
+    """The ingest process died more often than its restart budget allows."""
+
+
+class SpoolError(StreammonError):
+    """The spool, where judged events are kept until they are delivered, cannot be opened or written."""
+
+
+class DeliveryError(StreammonError):
+    """A sink did not take events; they stay in the spool."""
+
+    retryable = True
+
+
+class EvidenceError(StreammonError):
+    """Evidence could not be stored; it stays in the spool."""
+
+    retryable = True
