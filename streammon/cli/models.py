@@ -1,0 +1,61 @@
+"""`streammon models`: the weights that the detectors run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from streammon.cli.terminal import DEFAULT_MODELS, ModelsOption, notes, told
+from streammon.models.catalog import load_catalog
+from streammon.models.store import ModelState, ModelStore, StoreState
+
+models_app = typer.Typer(help="The models' weights: list, pull, verify.", no_args_is_help=True)
+
+
+def _store(folder: Path | None) -> ModelStore:
+    return ModelStore(folder if folder is not None else DEFAULT_MODELS, load_catalog())
+
+
+@models_app.command("list")
+def list_models(models: ModelsOption = None) -> None:
+    """List the catalogue, and what of it is here."""
+    with told():
+        _show(_store(models).states())
+
+
+@models_app.command()
+def pull(
+    names: Annotated[list[str] | None, typer.Argument(help="Models to pull; all permissive ones if none.")] = None,
+    accept_licence: Annotated[
+        list[str] | None, typer.Option("--accept-licence", help="A licence that is not permissive, by its SPDX name.")
+    ] = None,
+    models: ModelsOption = None,
+) -> None:
+    """Fetch weights, verify and convert them. What is here already is not fetched again."""
+    with told():
+        _show(_store(models).pull(names, accept_licence or (), lambda model, step: notes.print(f"{model}: {step}")))
+
+
+@models_app.command()
+def verify(models: ModelsOption = None) -> None:
+    """Hash every weight file again; exit status 1 where one is missing or not what it should be."""
+    with told():
+        states = _store(models).verify()
+    _show(states)
+    if any(state.state is not StoreState.READY for state in states):
+        raise typer.Exit(1)
+
+
+def _show(states: Iterable[ModelState]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for column in ("model", "task", "licence", "state", ""):
+        table.add_column(column, overflow="fold")
+    for state in states:
+        model = state.model
+        table.add_row(model.name, model.task.value, model.licence.spdx, state.state.value, state.reason)
+    Console(highlight=False).print(table)

@@ -1,0 +1,50 @@
+"""How the command line talks: results to stdout, notes to stderr, errors as one line and an exit status."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from streammon.errors import ConfigError, StreammonError
+
+notes = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+
+DEFAULT_MODELS = Path("models")
+ModelsOption = Annotated[
+    Path | None, typer.Option("--models", envvar="STREAMMON_MODELS", help="Folder of the weights.  [default: models]")
+]
+
+
+def print_line(line: str) -> None:
+    """One line of result, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turns this package's errors into a line on stderr and an exit status: 2 for what the caller wrote, else 1."""
+    try:
+        yield
+    except ConfigError as error:
+        _fail(str(error), 2)
+    except StreammonError as error:
+        _fail(f"streammon: {error}", 1)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    sys.stderr.write(f"{message}\n")
+    raise typer.Exit(code)
+
+
+def log_to_stderr(verbose: bool) -> None:
+    """Warnings go to stderr; with `verbose` every change of state does."""
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")

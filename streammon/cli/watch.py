@@ -1,0 +1,124 @@
+"""`streammon watch`: one room, until Ctrl-C."""
+
+from __future__ import annotations
+
+import re
+import signal
+from pathlib import Path
+from threading import Event
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+from pydantic import ValidationError
+
+from streammon.cli.terminal import DEFAULT_MODELS, ModelsOption, log_to_stderr, notes, print_line, told
+from streammon.config import parse_duration
+from streammon.deliver.config import KafkaConfig
+from streammon.entities import Room
+from streammon.fleet.config import HttpConfig, Settings, load_settings, merged
+from streammon.ingest.source import LIVE_SCHEMES
+
+
+def _interval(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} {error}") from error
+    if not isinstance(seconds, float) or not 0.1 <= seconds <= 600:
+        raise typer.BadParameter(f"{text!r} should be from 0.1s to 10m")
+    return seconds
+
+
+def _http(text: str | None) -> HttpConfig | None:
+    if text is None:
+        return None
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or int(port) > 65535:
+        raise typer.BadParameter(f"{text!r} should be HOST:PORT")
+    return HttpConfig(host=host or "127.0.0.1", port=int(port))
+
+
+def watch(  # noqa: PLR0913, PLR0917 - the options of a command
+    url: Annotated[str, typer.Argument(help="rtmp://, http:// or https:// stream, or a file, played as if live.")],
+    room: Annotated[str, typer.Option("--room", help="The room's id: what events and metrics call it.")],
+    interval: Annotated[
+        str | None, typer.Option("--interval", help="Time between samples, such as 2s or 500ms.")
+    ] = None,
+    kafka: Annotated[
+        str | None, typer.Option("--kafka", help="Publish to these brokers, HOST:PORT[,HOST:PORT].")
+    ] = None,
+    events: Annotated[Path | None, typer.Option("--events", help="Append events to this JSONL file.")] = None,
+    policy: Annotated[Path | None, typer.Option("--policy", help="The policy to judge by.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="A streammon.yaml.")] = None,
+    state: Annotated[Path | None, typer.Option("--state", help="Folder of the spool and the evidence.")] = None,
+    http: Annotated[str | None, typer.Option("--http", help="Serve /metrics, /livez, /readyz on HOST:PORT.")] = None,
+    models: ModelsOption = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every change of state.")] = False,
+) -> None:
+    """Watch one room and report what breaks the policy, until Ctrl-C."""
+    from streammon.fleet.monitor import Monitor  # noqa: PLC0415 - loads every part; `check` and `models` need none
+
+    if "://" in url and urlsplit(url).scheme.lower() not in LIVE_SCHEMES:
+        raise typer.BadParameter("the URL should begin with rtmp://, rtmps://, http:// or https://, or be a file")
+    if not room.isprintable() or not 0 < len(room) <= 200:
+        raise typer.BadParameter("--room should be 1 to 200 printable characters")
+    log_to_stderr(verbose)
+    with told():
+        given: dict[str, Any] = {
+            "interval": _interval(interval),
+            "events": events,
+            "policy": policy,
+            "models": models,
+            "state": state,
+            "http": _http(http),
+        }
+        settings = _watch_settings(config, room, kafka, given)
+        target = Room(room_id=room, url=url, interval_s=settings.interval)
+        stop = _stop_on_signal()
+        monitor = Monitor(settings, print_line)
+        try:
+            notes.print("loading the models …", style="dim")
+            monitor.warm_up()
+            monitor.start([target])
+            notes.print(f"watching {room}; Ctrl-C ends", style="dim")
+            monitor.wait(stop)
+        finally:
+            left = monitor.close()
+    for kept in left:
+        why = f" ({kept.reason})" if kept.reason else ""
+        notes.print(
+            f"{kept.count} events for {kept.sink} are kept in {settings.state}{why}; the next run delivers them"
+        )
+    if monitor.failed_rooms():
+        raise typer.Exit(1)
+
+
+def _watch_settings(config: Path | None, room: str, kafka: str | None, given: dict[str, Any]) -> Settings:
+    """The file's settings, then what the command line said, then what neither did."""
+    settings = merged(load_settings(config) if config is not None else Settings(), given)
+    folder = re.sub(r"[^A-Za-z0-9_-]", "_", room)[:100]
+    rest = {
+        "models": settings.models if settings.models is not None else DEFAULT_MODELS,
+        "state": settings.state if settings.state is not None else Path("streammon-state") / folder,
+        "kafka": _kafka(settings.kafka, kafka),
+    }
+    return merged(settings, rest)
+
+
+def _kafka(configured: KafkaConfig, bootstrap: str | None) -> KafkaConfig:
+    if bootstrap is None:
+        return configured
+    try:
+        return KafkaConfig(bootstrap=bootstrap, client_id=configured.client_id)
+    except ValidationError as error:
+        raise typer.BadParameter(f"--kafka {bootstrap!r} should be HOST:PORT, or several joined by commas") from error
+
+
+def _stop_on_signal() -> Event:
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop

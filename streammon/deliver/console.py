@@ -1,0 +1,68 @@
+"""The sink that prints one readable line per event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from streammon.deliver.envelope import VIOLATION_SCHEMA, Envelope
+from streammon.events import Phase, StreamEvent, ViolationEvent
+
+
+class ConsoleSink:
+    """Prints through `write`, which takes one line without its end."""
+
+    name = "console"
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+
+    def send(self, envelopes: Sequence[Envelope]) -> int:
+        """Prints them all; see `Sink.send`."""
+        for envelope in envelopes:
+            self._write(describe(envelope.dataschema, envelope.value))
+        return len(envelopes)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def describe(dataschema: str, value: bytes) -> str:
+    """One line for people of an event's JSON."""
+    if dataschema == VIOLATION_SCHEMA:
+        return _violation(msgspec.json.decode(value, type=ViolationEvent))
+    return _stream(msgspec.json.decode(value, type=StreamEvent))
+
+
+def _violation(event: ViolationEvent) -> str:
+    moment = event.first if event.phase is Phase.START else event.last
+    parts = [
+        f"{event.processed_at:%H:%M:%S}",
+        f"{event.phase.value.upper():<6}",
+        f"{event.verdict.value:<6}",
+        f"{event.label:<24}",
+        event.room_id,
+        f"at {_clock(moment.pts_s)}",
+        f"confidence {event.peak_confidence:.2f}",
+    ]
+    if event.phase is Phase.END:
+        parts.append(f"{event.end_reason} after {event.sampling.hits} hits in {event.sampling.inferences} looks")
+    if event.subject is not None:
+        parts.append(f"[{event.subject}]")
+    parts += [f"«{hit.text}»" for hit in event.hits[:1] if hit.text]
+    return printable("  ".join(parts))
+
+
+def _stream(event: StreamEvent) -> str:
+    why = f" ({event.reason})" if event.reason else ""
+    return printable(f"{event.at:%H:%M:%S}  ROOM    {event.state.value}{why}  {event.room_id}  session {event.session}")
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
+
+
+def printable(text: str) -> str:
+    """The text without control characters: what a stranger wrote must not steer the terminal."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -1,0 +1,58 @@
+"""The published JSON Schemas, generated from `streammon.events`. `python -m streammon.deliver.schemas` writes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from streammon.deliver.envelope import STREAM_SCHEMA, VIOLATION_SCHEMA
+from streammon.events import StreamEvent, ViolationEvent
+
+FOLDER = Path(__file__).with_name("schema")
+EVENTS: dict[str, tuple[type, str]] = {
+    "violation.v1.json": (ViolationEvent, VIOLATION_SCHEMA),
+    "stream.v1.json": (StreamEvent, STREAM_SCHEMA),
+}
+"""File name → the event's class, and the id its envelope names as `dataschema`."""
+COMPATIBILITY = (
+    "Every field is always there, null where it has no value. Within v1 fields and enumeration values may be added, "
+    "never removed or changed: consumers must tolerate those they do not know."
+)
+
+
+def schema_text(name: str) -> str:
+    """The JSON Schema (draft 2020-12) that belongs in the file of that name."""
+    event_type, schema_id = EVENTS[name]
+    generated = msgspec.json.schema(event_type)
+    for definition in generated["$defs"].values():
+        _require_all(definition)
+    header = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": schema_id,
+        "description": COMPATIBILITY,
+    }
+    return json.dumps({**header, **generated}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _require_all(definition: dict[str, Any]) -> None:
+    """Our encoder writes every field, so a default, which msgspec takes for "may be left out", means nothing here."""
+    properties = definition.get("properties")
+    if properties is None:
+        return
+    definition["required"] = list(properties)
+    for field in properties.values():
+        field.pop("default", None)
+
+
+def write() -> None:
+    """Write all schema files beside the code."""
+    FOLDER.mkdir(exist_ok=True)
+    for name in EVENTS:
+        (FOLDER / name).write_text(schema_text(name), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

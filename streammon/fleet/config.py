@@ -1,0 +1,94 @@
+"""The monitor's configuration file: composed of the parts' own sections, read whole, every fault at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from streammon.config import FilePath, Seconds, Section, load_yaml
+from streammon.deliver.config import EvidenceConfig, KafkaConfig
+from streammon.detect.config import DetectConfig
+from streammon.detect.registry import detector_names
+from streammon.errors import ConfigError
+from streammon.ingest.config import IngestConfig
+from streammon.judge.policy import load_policy
+
+
+def _known_detector(name: str) -> str:
+    if name not in detector_names():
+        raise ValueError(f"no such detector; the known ones are {', '.join(detector_names())}")
+    return name
+
+
+Interval = Annotated[Seconds, Field(ge=0.1, le=600)]
+
+
+class HttpConfig(Section):
+    """Where /metrics, /livez and /readyz are served."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=9464, ge=0, le=65535, description="0 takes a free one")
+
+
+class Settings(Section):
+    """`streammon.yaml`."""
+
+    version: Literal[1] = 1
+    interval: Interval = 2.0
+    policy: FilePath | None = Field(default=None, description="null is the policy that ships with streammon")
+    detectors: tuple[Annotated[str, AfterValidator(_known_detector)], ...] = ("nsfw", "qr", "ocr")
+    models: FilePath | None = Field(default=None, description="the folder that `streammon models pull` filled")
+    state: FilePath | None = Field(default=None, description="the folder of the spool and, unless set, of evidence")
+    worker: str = Field(default="", max_length=100, description="the monitor's name in events; the host's if empty")
+    kafka: KafkaConfig = KafkaConfig()
+    events: FilePath | None = None
+    evidence: EvidenceConfig = EvidenceConfig()
+    http: HttpConfig | None = None
+    ingest: IngestConfig = IngestConfig()
+    detect: DetectConfig = DetectConfig()
+
+
+def load_settings(path: Path) -> Settings:
+    """The settings in a file. Raises ConfigError with every problem of it and of the policy that it names."""
+    problems = []
+    settings = None
+    try:
+        settings = load_yaml(path, Settings)
+    except ConfigError as error:
+        problems += error.problems
+    policy = settings.policy if settings is not None else _named_policy(path)
+    if policy is not None:
+        try:
+            load_policy(policy)
+        except ConfigError as error:
+            problems += error.problems
+    if settings is None or problems:
+        raise ConfigError(problems)
+    return settings
+
+
+def _named_policy(path: Path) -> Path | None:
+    """The policy that a faulty settings file names, so that its faults are told in the same go."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    found = re.search(r"^policy:\s*([^\s#]+)", text, re.MULTILINE)
+    return path.parent / found[1] if found and found[1] not in {"null", "~"} else None
+
+
+def shipped(name: str) -> Path:
+    """A file that ships with streammon: in an installed package beside the code, in a checkout under `configs/`."""
+    package = Path(__file__).parent.parent
+    installed = package / "configs" / name
+    return installed if installed.exists() else package.parent / "configs" / name
+
+
+def merged(settings: Settings, given: Mapping[str, Any]) -> Settings:
+    """The settings with what the command line said (what it left out is None) in place of the file's."""
+    said = {key: value for key, value in given.items() if value is not None}
+    return settings.model_copy(update=said)

@@ -1,0 +1,141 @@
+"""The engine's thread: takes frames, has them examined and judged, commits what comes of it, and lets time pass."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
+from threading import Event as Flag
+from threading import Thread
+
+from streammon.detect.engine import Engine
+from streammon.entities import Frame, Outcome
+from streammon.errors import StreammonError
+from streammon.fleet.commit import Committer
+from streammon.fleet.rooms import FINAL_STATES, RoomBook
+from streammon.ingest.mailbox import Mailbox
+from streammon.ingest.wire import RoomChanged
+from streammon.judge.room import Now
+from streammon.metrics import Metrics
+
+_log = logging.getLogger(__name__)
+
+_IDLE_S = 0.2
+_TICK_EVERY_S = 0.5
+# A frame is examined in well under a second; a thread that has not come round for this long is stuck.
+_ALIVE_S = 30.0
+
+
+class Pipeline:
+    """Everything that changes what is judged happens on this one thread, in order."""
+
+    def __init__(
+        self, mailbox: Mailbox, engine: Engine, rooms: RoomBook, committer: Committer, metrics: Metrics
+    ) -> None:
+        self._mailbox = mailbox
+        self._engine = engine
+        self._rooms = rooms
+        self._committer = committer
+        self._metrics = metrics
+        self._changes: SimpleQueue[RoomChanged] = SimpleQueue()
+        self._held_back: deque[RoomChanged] = deque()
+        self._stop = Flag()
+        self._drained = Flag()
+        self._alive_s = time.monotonic()
+        self._tick_due_s = self._alive_s
+        self._thread = Thread(target=self._run, name="engine", daemon=True)
+        self.failure: StreammonError | None = None
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def post(self, change: RoomChanged) -> None:
+        """A room's connection changed state. Any thread."""
+        self._changes.put(change)
+
+    @property
+    def drained(self) -> bool:
+        """Whether every room has ended, its last frames judged and its incidents closed."""
+        return self._drained.is_set()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread goes round."""
+        return self._thread.is_alive() and time.monotonic() - self._alive_s < _ALIVE_S
+
+    def close(self, timeout_s: float = 10.0) -> bool:
+        """Judges what waits, ends every incident, commits, and ends the thread. False where it did not in time."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._round(_IDLE_S)
+            self._judge_remaining()
+            self._apply_remaining()
+            self._committer.commit(self._rooms.stop(_now()), None, self._stop)
+        except StreammonError as error:
+            self.failure = error
+            _log.error("the engine stops: %s", error)
+        except Exception:  # noqa: BLE001 - the thread's top frame
+            self.failure = StreammonError("the engine stopped by a fault of its own; the log says where")
+            _log.exception("the engine stops")
+
+    def _round(self, timeout_s: float) -> None:
+        self._alive_s = time.monotonic()
+        self._apply_changes()
+        frame = self._mailbox.take(0.0 if self._held_back else timeout_s)
+        if frame is not None:
+            self._judge(frame)
+        elif self._held_back:
+            self._apply_final(self._held_back.popleft())
+        if time.monotonic() >= self._tick_due_s:
+            self._tick_due_s = time.monotonic() + _TICK_EVERY_S
+            self._committer.commit(self._rooms.tick(_now()), None, self._stop)
+        self._metrics.mailbox_frames.set(self._mailbox.waiting())
+
+    def _apply_changes(self) -> None:
+        """Applies the changes that have come. One that ends a room waits until its last frames are judged."""
+        while True:
+            try:
+                change = self._changes.get_nowait()
+            except Empty:
+                return
+            if change.state in FINAL_STATES:
+                self._held_back.append(change)
+            else:
+                self._committer.commit(self._rooms.change(change, _now()), None, self._stop)
+
+    def _apply_final(self, change: RoomChanged) -> None:
+        self._committer.commit(self._rooms.change(change, _now()), None, self._stop)
+        if self._rooms.all_final():
+            self._drained.set()
+
+    def _judge(self, frame: Frame) -> None:
+        observations = self._engine.examine(frame)
+        self._committer.commit(self._rooms.observe(observations, _now()), frame, self._stop)
+        for observation in observations:
+            fresh = observation.outcome is Outcome.EXAMINED
+            counter = self._metrics.analysed if fresh else self._metrics.detector_errors
+            counter.labels(observation.detector).inc()
+        self._metrics.frame_age_seconds.observe(time.monotonic() - frame.received_s)
+
+    def _apply_remaining(self) -> None:
+        """Rooms that had ended by themselves are told as that, not as stopped."""
+        self._apply_changes()
+        while self._held_back:
+            self._apply_final(self._held_back.popleft())
+
+    def _judge_remaining(self) -> None:
+        while (frame := self._mailbox.take(0.0)) is not None:
+            self._judge(frame)
+
+
+def _now() -> Now:
+    return Now(monotonic_s=time.monotonic(), utc=datetime.now(UTC))

@@ -1,0 +1,24 @@
+"""What an operator may set about pulling streams."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from streammon.config import Seconds, Section
+
+
+class IngestConfig(Section):
+    """Time-outs, back-off and bounds of the ingest process."""
+
+    open_timeout: Seconds = Field(default=10.0, gt=0, le=120, description="longest wait for a stream to open")
+    stall_after: Seconds = Field(default=10.0, gt=0, le=120, description="no packet for this long ends a connection")
+    backoff_first: Seconds = Field(default=0.5, gt=0, description="longest wait before the first reconnect")
+    backoff_cap: Seconds = Field(default=30.0, gt=0, description="longest wait before any reconnect")
+    longest_side_px: int = Field(default=1280, ge=160, le=3840, description="larger pictures are scaled down to this")
+    slots_per_room: int = Field(default=4, ge=1, le=32, description="samples a room may have waiting for the engine")
+    max_rooms: int = Field(default=150, ge=1, le=1000, description="rooms in one ingest process")
+
+    @property
+    def slot_bytes(self) -> int:
+        """Room for one RGB picture of the largest shape, in bytes."""
+        return self.longest_side_px * self.longest_side_px * 3

@@ -1,0 +1,58 @@
+"""Gives readings their meaning under a policy: text becomes keyword hits, an allowed code becomes nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from streammon.entities import Detection, QrReading, Source
+from streammon.judge.keywords import Match
+from streammon.judge.policy import Policy
+
+
+def interpret(detections: Iterable[Detection], policy: Policy) -> list[Detection]:
+    """The detections that the policy has a rule for, each with a label; the strongest first."""
+    found: list[Detection] = []
+    for detection in detections:
+        if detection.source is Source.TEXT:
+            found += _keyword_hits(detection, policy)
+        elif detection.qr is not None:
+            found += _code(detection, detection.qr, policy)
+        else:
+            found.append(detection)
+    judged = [detection for detection in found if detection.label in policy.rules]
+    return sorted(judged, key=lambda detection: detection.score, reverse=True)
+
+
+def _keyword_hits(line: Detection, policy: Policy) -> list[Detection]:
+    by_list: dict[str, list[Match]] = defaultdict(list)
+    for match in policy.matcher.find(line.text or ""):
+        by_list[match.keywords.name].append(match)
+    return [
+        replace(
+            line,
+            label=matches[0].keywords.label,
+            subject=name,
+            keywords=tuple(match.hit for match in matches),
+        )
+        for name, matches in by_list.items()
+    ]
+
+
+def _code(detection: Detection, qr: QrReading, policy: Policy) -> list[Detection]:
+    allowed = _within(qr.payload, policy.qr_allow_domains)
+    return [] if allowed else [detection]
+
+
+def _within(payload: str, domains: tuple[str, ...]) -> bool:
+    """Whether a payload is a web address on one of the domains or below it."""
+    try:
+        address = urlsplit(payload.strip())
+        host = (address.hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    if address.scheme.lower() not in {"http", "https"}:
+        return False
+    return any(host == domain or host.endswith(f".{domain}") for domain in domains)

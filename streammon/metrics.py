@@ -1,0 +1,85 @@
+"""Every metric, declared once, on a registry that is passed in. Labels are bounded: rooms, detectors, sinks, causes."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_AGE_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 13.0, 30.0)
+_RUN_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class Metrics:
+    """The monitor's own numbers. Counters are set by the part that counts; gauges that ask are set at the scrape."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.packets = Counter("streammon_packets", "Video packets received.", ["room"], registry=registry)
+        self.packet_bytes = Counter(
+            "streammon_packet_bytes", "Bytes of video packets received.", ["room"], registry=registry
+        )
+        self.decoded = Counter("streammon_frames_decoded", "Frames decoded.", ["room"], registry=registry)
+        self.decode_errors = Counter("streammon_decode_errors", "Packets not decoded.", ["room"], registry=registry)
+        self.sampled = Counter("streammon_frames_sampled", "Frames kept by the sampler.", ["room"], registry=registry)
+        self.dropped = Counter(
+            "streammon_frames_dropped",
+            "Sampled frames that no detector saw, by reason: mailbox_full, overdue, ingest_lost.",
+            ["room", "reason"],
+            registry=registry,
+        )
+        self.analysed = Counter(
+            "streammon_frames_analysed", "Frames a detector examined.", ["detector"], registry=registry
+        )
+        self.detector_errors = Counter(
+            "streammon_detector_errors", "Frames a detector failed on.", ["detector"], registry=registry
+        )
+        self.detector_seconds = Histogram(
+            "streammon_detector_seconds",
+            "Time of one run of a detector, pre- and post-processing included.",
+            ["detector"],
+            buckets=_RUN_BUCKETS_S,
+            registry=registry,
+        )
+        self.frame_age_seconds = Histogram(
+            "streammon_frame_age_seconds",
+            "From a frame's packet having been received to its having been judged and committed.",
+            buckets=_AGE_BUCKETS_S,
+            registry=registry,
+        )
+        self.events = Counter(
+            "streammon_events", "Violation events committed.", ["label", "phase", "verdict"], registry=registry
+        )
+        self.room_state = Gauge(
+            "streammon_room_state",
+            "1 for the state a room is in, 0 for the others.",
+            ["room", "state"],
+            registry=registry,
+        )
+        self.sessions = Counter("streammon_sessions", "Connections that delivered video.", ["room"], registry=registry)
+        self.blind_seconds = Counter(
+            "streammon_blind_seconds",
+            "Time in which a room was not watched, by cause.",
+            ["room", "cause"],
+            registry=registry,
+        )
+        self.ingest_restarts = Counter(
+            "streammon_ingest_restarts", "Ingest processes that died and were started again.", registry=registry
+        )
+        self.mailbox_frames = Gauge("streammon_mailbox_frames", "Frames waiting for the engine.", registry=registry)
+        self.outbox_depth = Gauge(
+            "streammon_outbox_events", "Committed events that a sink has not taken.", ["sink"], registry=registry
+        )
+        self.outbox_oldest_seconds = Gauge(
+            "streammon_outbox_oldest_seconds",
+            "Age of the oldest event that a sink has not taken; 0 where there is none.",
+            ["sink"],
+            registry=registry,
+        )
+        self.evidence_pending = Gauge(
+            "streammon_evidence_pending", "Pictures waiting for the evidence store.", registry=registry
+        )
+        self.model_info = Gauge(
+            "streammon_model_info",
+            "1 for each model and the provider that it runs on.",
+            ["model", "provider"],
+            registry=registry,
+        )

