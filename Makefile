@@ -19,12 +19,12 @@ $(BIN)/python:
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	@echo '… installing streammon with what the demo needs (about 300 MB, a minute or two)'
-	@$(BIN)/pip install --quiet --editable '.[cpu,demo]'
+	@$(BIN)/pip install --editable '.[cpu,demo]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@echo '… installing streammon with what the tests need (about 350 MB, a minute or two)'
-	@$(BIN)/pip install --quiet --editable '.[cpu,demo,dev]'
+	@$(BIN)/pip install --editable '.[cpu,demo,dev]'
 	@touch $@ $(VENV)/.demo
 
 .PHONY: models
@@ -48,6 +48,14 @@ lint: $(VENV)/.dev ## ruff and mypy
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+
+.PHONY: bench-sampling
+bench-sampling: $(VENV)/.dev ## CPU of decoding and sampling, beside PyAV and OpenCV as most people use them
+	@$(BIN)/python -m tests.benchmarks.bench_sampling
+
+.PHONY: bench-detectors
+bench-detectors: $(VENV)/.dev models ## what a frame costs each detector, by provider
+	@$(BIN)/python -m tests.benchmarks.bench_detectors
 
 .PHONY: schema
 schema: $(VENV)/.dev ## write the events' JSON Schemas anew

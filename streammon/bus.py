@@ -9,6 +9,7 @@ import logging
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -181,24 +182,36 @@ class Consumer:
             metadata_max_age_ms=1000,
         )
         self._client.subscribe(topics=list(topics))
+        self._polled: deque[Received] = deque()
 
     def messages(self, seconds: float, *, stop: threading.Event | None = None) -> Iterator[Received]:
-        """Messages as they come, for so many seconds or until `stop` is set. In order within a partition only."""
+        """Messages as they come, for so many seconds or until `stop` is set. In order within a partition only.
+
+        A caller that stops reading in the middle gets the rest by the next call.
+        """
         until_s = time.monotonic() + seconds
         while (left_s := until_s - time.monotonic()) > 0 and not (stop and stop.is_set()):
-            with _translated(self.bootstrap):
-                polled = self._client.poll(timeout_ms=_ms(min(left_s, 0.2)))
-            for records in polled.values():
-                for record in records:
-                    yield Received(
-                        topic=record.topic,
-                        key=record.key or b"",
-                        value=record.value,
-                        headers=tuple(record.headers),
-                        partition=record.partition,
-                        offset=record.offset,
-                        timestamp_ms=record.timestamp,
-                    )
+            if not self._polled:
+                self._poll(min(left_s, 0.2))
+            while self._polled:
+                yield self._polled.popleft()
+
+    def _poll(self, timeout_s: float) -> None:
+        with _translated(self.bootstrap):
+            polled = self._client.poll(timeout_ms=_ms(timeout_s))
+        self._polled.extend(
+            Received(
+                topic=record.topic,
+                key=record.key or b"",
+                value=record.value,
+                headers=tuple(record.headers),
+                partition=record.partition,
+                offset=record.offset,
+                timestamp_ms=record.timestamp,
+            )
+            for records in polled.values()
+            for record in records
+        )
 
     def close(self) -> None:
         """Let go of the broker. May be called twice."""

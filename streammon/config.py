@@ -16,9 +16,9 @@ from streammon.errors import ConfigError, Problem
 
 
 class Section(BaseModel):
-    """Base of every configuration class: immutable, and an unknown key is an error."""
+    """Base of every configuration class: immutable, numbers are finite, and an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
@@ -27,9 +27,9 @@ _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 def parse_duration(value: object) -> object:
     """Seconds of `2s`, `200ms`, `1.5m`, `1h` or a plain number; anything else is handed on for pydantic to refuse."""
-    if not isinstance(value, str):
+    if not isinstance(value, (str, bool)):
         return value
-    match = _DURATION.fullmatch(value.strip())
+    match = _DURATION.fullmatch(str(value).strip())
     if match is None:
         raise ValueError("should be a duration such as 2s, 500ms, 10m or 1h")
     return float(match[1]) * _UNIT_S[match[2] or "s"]
@@ -49,17 +49,24 @@ FilePath = Annotated[Path, AfterValidator(_beside_file)]
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def load_yaml(path: Path, model: type[Model], *, context: dict[str, Any] | None = None) -> Model:
-    """The file at `path` as a `model`. Raises ConfigError with all of its problems.
+def load_yaml(path: Path, model: type[Model], others: list[Problem]) -> Model:
+    """The file at `path` as a `model`. Raises ConfigError with all of its problems, in the order of their lines.
 
-    `context` reaches the model's validators; `context["base"]` is always the file's folder, for relative paths.
+    The model's validators find the file's folder, for relative paths, as `context["base"]`, and add the problems of the
+    files that this one names to `context["others"]`, which is `others`. Those come last in the ConfigError; where the
+    file itself is valid they are the caller's to raise.
     """
     tree = _parse(path)
     try:
-        return model.model_validate(tree, context={"base": path.parent, **(context or {})})
+        return model.model_validate(tree, context={"base": path.parent, "others": others})
     except ValidationError as error:
         problems = [_problem(path, tree, dict(fault)) for fault in error.errors(include_url=False)]
-        raise ConfigError(sorted(problems, key=lambda p: p.line)) from error
+        raise ConfigError([*sorted(problems, key=lambda p: p.line), *others]) from error
+
+
+def line_of(path: Path, keys: tuple[str | int, ...]) -> int:
+    """The line, from 1, at which a valid file has the deepest part of `keys`: for faults that only its reader sees."""
+    return _line(_parse(path), keys)
 
 
 def _parse(path: Path) -> Any:
@@ -77,8 +84,11 @@ def _parse(path: Path) -> Any:
         raise ConfigError([_syntax(path, error, f"a key stands twice: {error.problem}")]) from error
     except MarkedYAMLError as error:
         raise ConfigError([_syntax(path, error, f"is not YAML: {error.problem}")]) from error
-    except YAMLError as error:
-        raise ConfigError([Problem(file=str(path), line=1, key="", reason=f"is not YAML: {error}")]) from error
+    except (YAMLError, ValueError, RecursionError) as error:
+        # ruamel lets through what int() and date() say of a scalar, and what Python says of a thousand brackets.
+        line = text.count("\n", 0, getattr(error, "position", 0)) + 1
+        reason = f"is not YAML: {str(error).splitlines()[0]}"
+        raise ConfigError([Problem(file=str(path), line=line, key="", reason=reason)]) from error
     return CommentedMap() if tree is None else tree
 
 
@@ -88,21 +98,23 @@ def _syntax(path: Path, error: MarkedYAMLError, reason: str) -> Problem:
 
 
 def _problem(path: Path, tree: Any, fault: dict[str, Any]) -> Problem:
-    keys = tuple(fault["loc"])
+    keys = tuple(key for key in fault["loc"] if key != "[key]")  # pydantic's mark of a fault in the key itself
     reason = str(fault["msg"]).removeprefix("Value error, ")
     value = fault["input"]
     if fault["type"] == "extra_forbidden":
         reason, value = "unknown key", None
     elif fault["type"] == "missing":
         reason, value = "is required", None
-    elif isinstance(value, (dict, list)):
+    elif fault["type"] == "model_type":
+        reason = "should be a section, keys with values"
+    if isinstance(value, (dict, list)):
         value = None
     dotted = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).removeprefix(".")
     return Problem(file=str(path), line=_line(tree, keys), key=dotted, reason=reason, value=value)
 
 
 def _line(tree: Any, keys: tuple[str | int, ...]) -> int:
-    """The line, from 1, of the deepest part of `keys` that the file has."""
+    """The line, from 1, of the deepest part of `keys` that the tree has."""
     line, node = 1, tree
     for key in keys:
         try:
@@ -113,6 +125,6 @@ def _line(tree: Any, keys: tuple[str | int, ...]) -> int:
             else:
                 break
             node = node[key]
-        except (KeyError, IndexError):
+        except (KeyError, IndexError, TypeError):  # TypeError: ruamel notes no places in an empty or merged mapping
             break
     return line

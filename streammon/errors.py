@@ -98,6 +98,12 @@ class SourceHasNoVideo(SourceNotMedia):
     code = "no_video"
 
 
+class InternalFault(SourceError):
+    """Something in our own code went wrong while a room was watched."""
+
+    code = "internal_error"
+
+
 class IngestCrashed(StreammonError):
     """The ingest process died more often than its restart budget allows."""
 

@@ -22,7 +22,7 @@ class Metrics:
         self.sampled = Counter("streammon_frames_sampled", "Frames kept by the sampler.", ["room"], registry=registry)
         self.dropped = Counter(
             "streammon_frames_dropped",
-            "Sampled frames that no detector saw, by reason: mailbox_full, overdue, ingest_lost.",
+            "Sampled frames that no detector saw, by reason: mailbox_full, overdue.",
             ["room", "reason"],
             registry=registry,
         )

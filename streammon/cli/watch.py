@@ -7,7 +7,6 @@ import signal
 from pathlib import Path
 from threading import Event
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 from pydantic import ValidationError
@@ -36,7 +35,7 @@ def _http(text: str | None) -> HttpConfig | None:
     if text is None:
         return None
     host, _, port = text.rpartition(":")
-    if not port.isdigit() or int(port) > 65535:
+    if re.fullmatch(r"[0-9]{1,5}", port) is None or int(port) > 65535:
         raise typer.BadParameter(f"{text!r} should be HOST:PORT")
     return HttpConfig(host=host or "127.0.0.1", port=int(port))
 
@@ -61,7 +60,8 @@ def watch(  # noqa: PLR0913, PLR0917 - the options of a command
     """Watch one room and report what breaks the policy, until Ctrl-C."""
     from streammon.fleet.monitor import Monitor  # noqa: PLC0415 - loads every part; `check` and `models` need none
 
-    if "://" in url and urlsplit(url).scheme.lower() not in LIVE_SCHEMES:
+    scheme, mark, _ = url.partition("://")
+    if mark and scheme.lower() not in LIVE_SCHEMES:
         raise typer.BadParameter("the URL should begin with rtmp://, rtmps://, http:// or https://, or be a file")
     if not room.isprintable() or not 0 < len(room) <= 200:
         raise typer.BadParameter("--room should be 1 to 200 printable characters")

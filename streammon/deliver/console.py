@@ -60,7 +60,9 @@ def _stream(event: StreamEvent) -> str:
 
 
 def _clock(seconds: float) -> str:
-    return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
+    """Minutes and seconds, rounded before they are parted: 59.96 s are 1:00.0, not 0:60.0."""
+    minutes, tenths = divmod(round(seconds * 10), 600)
+    return f"{minutes}:{tenths / 10:04.1f}"
 
 
 def printable(text: str) -> str:

@@ -33,7 +33,10 @@ def lost_incidents(outbox: Outbox) -> list[ViolationEvent]:
 
 
 class Committer:
-    """Puts events into the outbox. What cannot be written is tried again until it can: nothing judged is lost."""
+    """Puts events into the outbox. What cannot be written is tried again until it can: nothing judged is lost.
+
+    `blocked_by` says why it is being tried again, None where it is not.
+    """
 
     def __init__(
         self, outbox: Outbox, evidence: EvidenceConfig, policies: Callable[[str], Policy], metrics: Metrics
@@ -43,6 +46,8 @@ class Committer:
         self._policies = policies
         self._metrics = metrics
         self._kept: dict[str, tuple[Evidence, ...]] = {}
+        self._forbidden: set[tuple[str, str]] = set()
+        self.blocked_by: str | None = None
 
     def commit(self, events: Sequence[Event], frame: Frame | None, stop: Flag) -> None:
         """Takes events in, with the frame that they were judged on, or None where time alone made them.
@@ -51,6 +56,9 @@ class Committer:
         """
         if not events:
             return
+        for event in events:
+            if isinstance(event, ViolationEvent):
+                self._note_forbidden(event)
         pictures: list[EvidenceRecord] = []
         complete = [self._with_evidence(event, frame, pictures) for event in events]
         envelopes = [Envelope.of(event) for event in complete]
@@ -67,17 +75,17 @@ class Committer:
         pictures: list[EvidenceRecord],
         stop: Flag,
     ) -> None:
-        failing = False
         while True:
             try:
                 self._outbox.commit(envelopes, incidents=records, evidence=pictures)
             except SpoolError as error:
-                if not failing:
+                if self.blocked_by is None:
                     _log.error("judging waits until the spool can be written: %s", error)
-                failing = True
+                self.blocked_by = str(error)
                 if stop.wait(_RETRY_S):
                     raise
             else:
+                self.blocked_by = None
                 return
 
     def _with_evidence(self, event: Event, frame: Frame | None, pictures: list[EvidenceRecord]) -> Event:
@@ -92,13 +100,21 @@ class Committer:
             self._kept[event.incident_id] = kept
         return replace(event, evidence=kept)
 
+    def _note_forbidden(self, event: ViolationEvent) -> None:
+        """What must not be kept is in every picture of its room while the incident is open, whatever else is in it."""
+        incident = (event.room_id, event.incident_id)
+        if event.phase is Phase.END:
+            self._forbidden.discard(incident)
+        elif not self._policies(event.room_id).rules[event.label].store_evidence:
+            self._forbidden.add(incident)
+
     def _keep(self, event: ViolationEvent, frame: Frame, pictures: list[EvidenceRecord]) -> list[Evidence]:
         try:
             shot: Snapshot = snapshot(frame.image, quality=self._config.quality)
         except EvidenceError as error:
             _log.warning("an event goes without its picture: %s", error)
             return []
-        if not self._policies(event.room_id).rules[event.label].store_evidence:
+        if any(room_id == event.room_id for room_id, _ in self._forbidden):
             return [withhold(shot)]
         filed = file_snapshot(
             shot,

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo
 
 from streammon.config import FilePath, Seconds, Section, load_yaml
 from streammon.deliver.config import EvidenceConfig, KafkaConfig
 from streammon.detect.config import DetectConfig
 from streammon.detect.registry import detector_names
-from streammon.errors import ConfigError
+from streammon.errors import ConfigError, Problem
 from streammon.ingest.config import IngestConfig
 from streammon.judge.policy import load_policy
+
+
+def _valid_policy(path: Path, info: ValidationInfo) -> Path:
+    """Reads the policy that a file names, so that its faults are told in the same go."""
+    if info.context is not None:
+        try:
+            load_policy(path)
+        except ConfigError as error:
+            info.context["others"] += error.problems
+    return path
 
 
 def _known_detector(name: str) -> str:
@@ -24,6 +33,16 @@ def _known_detector(name: str) -> str:
     return name
 
 
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("names a detector twice, so each of its hits would count twice")
+    return names
+
+
+PolicyPath = Annotated[FilePath, AfterValidator(_valid_policy)]
+DetectorNames = Annotated[
+    tuple[Annotated[str, AfterValidator(_known_detector)], ...], Field(min_length=1), AfterValidator(_distinct)
+]
 Interval = Annotated[Seconds, Field(ge=0.1, le=600)]
 
 
@@ -39,8 +58,8 @@ class Settings(Section):
 
     version: Literal[1] = 1
     interval: Interval = 2.0
-    policy: FilePath | None = Field(default=None, description="null is the policy that ships with streammon")
-    detectors: tuple[Annotated[str, AfterValidator(_known_detector)], ...] = ("nsfw", "qr", "ocr")
+    policy: PolicyPath | None = Field(default=None, description="null is the policy that ships with streammon")
+    detectors: DetectorNames = ("nsfw", "qr", "ocr")
     models: FilePath | None = Field(default=None, description="the folder that `streammon models pull` filled")
     state: FilePath | None = Field(default=None, description="the folder of the spool and, unless set, of evidence")
     worker: str = Field(default="", max_length=100, description="the monitor's name in events; the host's if empty")
@@ -54,31 +73,11 @@ class Settings(Section):
 
 def load_settings(path: Path) -> Settings:
     """The settings in a file. Raises ConfigError with every problem of it and of the policy that it names."""
-    problems = []
-    settings = None
-    try:
-        settings = load_yaml(path, Settings)
-    except ConfigError as error:
-        problems += error.problems
-    policy = settings.policy if settings is not None else _named_policy(path)
-    if policy is not None:
-        try:
-            load_policy(policy)
-        except ConfigError as error:
-            problems += error.problems
-    if settings is None or problems:
-        raise ConfigError(problems)
+    of_policy: list[Problem] = []
+    settings = load_yaml(path, Settings, of_policy)
+    if of_policy:
+        raise ConfigError(of_policy)
     return settings
-
-
-def _named_policy(path: Path) -> Path | None:
-    """The policy that a faulty settings file names, so that its faults are told in the same go."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
-    found = re.search(r"^policy:\s*([^\s#]+)", text, re.MULTILINE)
-    return path.parent / found[1] if found and found[1] not in {"null", "~"} else None
 
 
 def shipped(name: str) -> Path:

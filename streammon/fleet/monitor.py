@@ -129,6 +129,8 @@ class Monitor:
         reasons = [] if self._warm else ["models are warming up"]
         if self._warm and self._ingest.pid is None:
             reasons.append("no ingest process")
+        if self._committer.blocked_by is not None:
+            reasons.append(self._committer.blocked_by)
         return reasons + self.not_alive()
 
     def _own(self, rooms: Sequence[Room]) -> None:

@@ -63,8 +63,9 @@ class Pipeline:
 
     @property
     def alive(self) -> bool:
-        """Whether the thread goes round."""
-        return self._thread.is_alive() and time.monotonic() - self._alive_s < _ALIVE_S
+        """Whether the thread goes round, or waits for the spool: ending it then would lose what it waits to commit."""
+        in_time = time.monotonic() - self._alive_s < _ALIVE_S
+        return self._thread.is_alive() and (in_time or self._committer.blocked_by is not None)
 
     def close(self, timeout_s: float = 10.0) -> bool:
         """Judges what waits, ends every incident, commits, and ends the thread. False where it did not in time."""

@@ -146,7 +146,7 @@ class IngestHandle:
                 self._read_one()
         except EOFError as error:
             self._bury(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the thread's top frame
             _log.exception("what ingest process %d sent cannot be dealt with", self.pid)
             self._bury(error)
 

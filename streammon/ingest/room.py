@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from streammon.backoff import Backoff
 from streammon.entities import Image, RoomState
-from streammon.errors import SourceError
+from streammon.errors import InternalFault, SourceError
 from streammon.ingest.arena import Arena
 from streammon.ingest.config import IngestConfig
 from streammon.ingest.sampler import Arrival, Sample, Sampler
@@ -101,11 +101,17 @@ class RoomWorker:
         )
 
     def _run(self) -> None:
-        try:
-            self._watch()
-        except Exception:  # noqa: BLE001 - the thread's top frame
-            _log.exception("room thread failed", extra={"room_id": self.room_id})
-            self._change(RoomState.FAILED, "internal_error", "a fault of the monitor's own; see its log")
+        while True:
+            try:
+                self._watch()
+            except Exception:  # noqa: BLE001 - the thread's top frame
+                _log.exception("room thread failed", extra={"room_id": self.room_id})
+                fault = InternalFault("a fault of the monitor's own; its log says where")
+                if self._request.live:
+                    self._back_off(fault)
+                    continue
+                self._change(RoomState.FAILED, fault.code, str(fault))
+            return
 
     def _watch(self) -> None:
         while not self._stop.is_set():

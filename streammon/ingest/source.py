@@ -86,10 +86,13 @@ class Source:
                 if packet.stream_index != self.stream.index:
                     self._check_video_flows(seen_s)
                 elif packet.size > 0:
+                    video = cast("av.Packet[VideoStream]", packet)
                     if pace is not None:
-                        pace.wait(packet, stop)
-                    yield cast("av.Packet[VideoStream]", packet)
+                        pace.wait(video, stop)
+                    yield video
                     seen_s = time.monotonic()
+        except SourceError:
+            raise
         except Exception as error:
             raise _translate_read(error) from error
         if self._live:
@@ -146,8 +149,6 @@ def _translate_open(error: Exception, request: SourceRequest, config: IngestConf
 
 
 def _translate_read(error: Exception) -> SourceError:
-    if isinstance(error, SourceError):
-        return error
     if isinstance(error, av.error.ExitError):
         return SourceStalled("connected, but nothing came any more; it is tried again")
     why = getattr(error, "strerror", None) or type(error).__name__

@@ -45,8 +45,10 @@ class Incident:
     rule: Rule
     detector: str
     incident_id: str = ""
+    continues: str | None = None
     verdict: Verdict = Verdict.PASS
     recent: deque[Look] = field(default_factory=deque)
+    early_misses_s: deque[float] = field(default_factory=deque)
     inferences: int = 0
     hit_count: int = 0
     first: Look | None = None
@@ -66,7 +68,6 @@ class Incident:
         self.examined_s = look.at_s
         self.recent.append(look)
         self._prune(look.at_s)
-        self.first = self.first or look
         self.last = look
         if self.peak is None or look.score > self.peak.score:
             self.peak = look
@@ -82,6 +83,7 @@ class Incident:
         self.examined_s = at_s
         self._prune(at_s)
         if not self.open:
+            self.early_misses_s.append(at_s)
             return not self.recent
         return self.last is not None and at_s - self.last.at_s >= self.rule.clear_after_s
 
@@ -93,10 +95,16 @@ class Incident:
         while self.recent and now_s - self.recent[0].at_s > self.rule.confirm.within:
             self.recent.popleft()
         if not self.open and self.recent:
-            self.first = self.recent[0]
-            self.hit_count = len(self.recent)
-        elif not self.open:
-            self.first = None
+            self._begin_with(self.recent[0])
+
+    def _begin_with(self, first: Look) -> None:
+        """Counts anew from the oldest hit that may still lead to a start: what came before is no part of it."""
+        while self.early_misses_s and self.early_misses_s[0] < first.at_s:
+            self.early_misses_s.popleft()
+        self.first = first
+        self.hit_count = len(self.recent)
+        self.inferences = self.hit_count + len(self.early_misses_s)
+        self.peak = max(self.recent, key=lambda look: look.score)
 
     def _confirmed(self) -> Verdict:
         """The verdict that enough recent hits agree on: the n-th strongest score's."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 from streammon.entities import Detection, QrReading, Source
 from streammon.judge.keywords import Match
-from streammon.judge.policy import Policy
+from streammon.judge.policy import Policy, ascii_domain
+
+# Strict on purpose: what browsers and scanners read differently (user@host, backslashes, escapes in the host, several
+# lines) is not an address that anybody should be able to have allowed.
+_ADDRESS = re.compile(r"https?://([\w.-]+)(?::[0-9]*)?(?:[/?#]\S*)?", re.IGNORECASE)
 
 
 def interpret(detections: Iterable[Detection], policy: Policy) -> list[Detection]:
@@ -27,17 +32,12 @@ def interpret(detections: Iterable[Detection], policy: Policy) -> list[Detection
 
 
 def _keyword_hits(line: Detection, policy: Policy) -> list[Detection]:
-    by_list: dict[str, list[Match]] = defaultdict(list)
+    by_list: dict[tuple[str, str], list[Match]] = defaultdict(list)
     for match in policy.matcher.find(line.text or ""):
-        by_list[match.keywords.name].append(match)
+        by_list[match.keywords.label, match.keywords.name].append(match)
     return [
-        replace(
-            line,
-            label=matches[0].keywords.label,
-            subject=name,
-            keywords=tuple(match.hit for match in matches),
-        )
-        for name, matches in by_list.items()
+        replace(line, label=label, subject=name, keywords=tuple(match.hit for match in matches))
+        for (label, name), matches in by_list.items()
     ]
 
 
@@ -48,11 +48,8 @@ def _code(detection: Detection, qr: QrReading, policy: Policy) -> list[Detection
 
 def _within(payload: str, domains: tuple[str, ...]) -> bool:
     """Whether a payload is a web address on one of the domains or below it."""
-    try:
-        address = urlsplit(payload.strip())
-        host = (address.hostname or "").rstrip(".")
-    except ValueError:
+    address = _ADDRESS.fullmatch(payload.strip())
+    if address is None:
         return False
-    if address.scheme.lower() not in {"http", "https"}:
-        return False
+    host = ascii_domain(unicodedata.normalize("NFKC", address[1]).rstrip("."))
     return any(host == domain or host.endswith(f".{domain}") for domain in domains)

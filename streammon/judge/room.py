@@ -30,7 +30,7 @@ class Now:
 
 
 class RoomJudge:
-    """One room under one owner. `seq` of its events begins at 1."""
+    """One room under one owner. `seq` of its events begins at 1, or after those of a lost owner's open incidents."""
 
     def __init__(self, room: Room, epoch: int, policy: Policy, monitor: Monitor) -> None:
         self._room = room
@@ -40,13 +40,17 @@ class RoomJudge:
         self._seq = 0
         self._incidents: dict[Key, Incident] = {}
         self._lost: dict[Key, str] = {}
-        self._opened_s: float | None = None
+        self._opened_s = 0.0
+        self._closed = False
 
     def end_lost(self, lost: Iterable[ViolationEvent], now: Now) -> list[ViolationEvent]:
         """Ends what a dead owner left open. `lost` holds the last event of each of its incidents."""
         self._opened_s = now.monotonic_s
+        left_open = list(lost)
+        # An event's id is its incident's id and seq, and these incidents have had events: no id may come twice.
+        self._seq = max((event.seq for event in left_open), default=0)
         events = []
-        for event in lost:
+        for event in left_open:
             self._lost[Key(label=event.label, subject=event.subject)] = event.incident_id
             self._seq += 1
             events.append(
@@ -66,8 +70,11 @@ class RoomJudge:
         return events
 
     def observe(self, observation: Observation, now: Now) -> list[ViolationEvent]:
-        """Takes in one detector's look at one frame. A frame that was not examined says nothing."""
-        if observation.outcome is not Outcome.EXAMINED:
+        """Takes in one detector's look at one frame. A frame that was not examined says nothing.
+
+        Nor does one that comes after `close`: what it began nobody would end.
+        """
+        if self._closed or observation.outcome is not Outcome.EXAMINED:
             return []
         hits = self._by_key(interpret(observation.detections, self._policy))
         events = self._hits(observation, hits, now)
@@ -80,7 +87,8 @@ class RoomJudge:
         return self._end(gone, EndReason.BLIND, now)
 
     def close(self, reason: EndReason, now: Now) -> list[ViolationEvent]:
-        """Ends everything: the room is no longer watched."""
+        """Ends everything: the room is no longer watched. May be called twice."""
+        self._closed = True
         return self._end(list(self._incidents.values()), reason, now)
 
     def _by_key(self, detections: list[Detection]) -> dict[Key, tuple[Detection, ...]]:
@@ -109,7 +117,9 @@ class RoomJudge:
             previous = incident.verdict
             if incident.hit(Look(at_s=observation.at_s, moment=observation.moment, hits=detections)) is not None:
                 phase = Phase.UPDATE if incident.incident_id else Phase.START
-                incident.incident_id = incident.incident_id or self._name(incident)
+                if phase is Phase.START:
+                    incident.incident_id = self._name(incident)
+                    incident.continues = self._continued(key, now)
                 events.append(self._event(incident, phase, previous, now))
         return events
 
@@ -132,10 +142,10 @@ class RoomJudge:
         parts = (self._room.room_id, self._epoch, incident.key.label, incident.key.subject, first.session, first.pts_s)
         return str(uuid.uuid5(_NAMESPACE, repr(parts)))
 
-    def _continues(self, key: Key, now: Now) -> str | None:
-        if self._opened_s is None or now.monotonic_s - self._opened_s > _CONTINUES_WITHIN_S:
-            return None
-        return self._lost.get(key)
+    def _continued(self, key: Key, now: Now) -> str | None:
+        """The lost incident that one that starts now goes on from; only the first to start does."""
+        lost = self._lost.pop(key, None)
+        return lost if now.monotonic_s - self._opened_s <= _CONTINUES_WITHIN_S else None
 
     def _event(
         self, incident: Incident, phase: Phase, previous: Verdict, now: Now, reason: EndReason | None = None
@@ -150,7 +160,7 @@ class RoomJudge:
             owner_epoch=self._epoch,
             phase=phase,
             seq=self._seq,
-            continues=self._continues(incident.key, now),
+            continues=incident.continues,
             room_id=self._room.room_id,
             tenant=self._room.tenant,
             passthrough=self._room.passthrough,

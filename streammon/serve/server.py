@@ -31,11 +31,13 @@ class HttpServer:
         self._thread = Thread(target=self._server.run, args=([self._socket],), name="http", daemon=True)
 
     def start(self) -> None:
-        """Serves from now on."""
+        """Serves from when this returns. Raises StreammonError where the server does not come up."""
         self._thread.start()
         until_s = time.monotonic() + _START_WITHIN_S
-        while not self._server.started and time.monotonic() < until_s:
+        while not self._server.started:
             self._thread.join(0.01)
+            if not self._thread.is_alive() or time.monotonic() > until_s:
+                raise StreammonError(f"the HTTP server on port {self.port} did not start; the log says why")
 
     def close(self) -> None:
         """Stops serving. May be called twice."""

@@ -284,3 +284,21 @@ def test_a_consumer_stops_when_told(broker: Broker) -> None:
 def test_a_consumer_without_a_broker_is_an_error() -> None:
     with pytest.raises(DeliveryError, match=r"127\.0\.0\.1:1"):
         Consumer("127.0.0.1:1", ["t"])
+
+
+def test_a_reader_that_stops_in_the_middle_gets_the_rest_later(broker: Broker) -> None:
+    producer = Producer(broker.bootstrap)
+    producer.ensure_topics(["some"])
+    producer.publish([Message(topic="some", key=b"k", value=b"%d" % number) for number in range(20)])
+    producer.close()
+    consumer = Consumer(broker.bootstrap, ["some"])
+    try:
+        first = next(iter(consumer.messages(10.0)))
+        rest = []
+        for message in consumer.messages(10.0):
+            rest.append(message.value)
+            if message.value == b"19":
+                break
+    finally:
+        consumer.close()
+    assert [first.value, *rest] == [b"%d" % number for number in range(20)]

@@ -85,7 +85,7 @@ def test_what_a_killed_monitor_left_open_is_ended_by_its_successor(tmp_path: Pat
         assert successor.interrupt() == 0
     start, lost, *_ = _events(events)
     assert (start["phase"], start["owner_epoch"], start["seq"]) == ("start", 1, 1)
-    assert (lost["phase"], lost["owner_epoch"], lost["seq"]) == ("end", 2, 1)
+    assert (lost["phase"], lost["owner_epoch"], lost["seq"]) == ("end", 2, 2)  # 1 would repeat the start's id
     assert lost["incident_id"] == start["incident_id"]
     assert lost["end_reason"] == "worker_lost"
 
@@ -163,5 +163,5 @@ def test_a_state_folder_in_use_is_refused(tmp_path: Path) -> None:
         first.wait_until_said("watching", 40.0)
         with Watching(tmp_path, url, "r") as second:
             assert second.wait(40.0) == 1
-            assert "in use by another streammon" in second.said
+            assert "another process has it open" in second.said
         assert first.interrupt() == 0

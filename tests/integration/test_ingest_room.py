@@ -1,0 +1,158 @@
+"""One room's thread: what it does when a stream fails, when nobody takes its frames, and when it is told to stop."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from sample_streams.child import free_port
+from streammon.entities import RoomState
+from streammon.ingest.arena import Arena, create_arena_fd
+from streammon.ingest.room import RoomWorker
+from streammon.ingest.wire import AddRoom, Channel, FrameReady, FromIngest, RoomChanged, ToIngest
+from tests.integration.ingesting import CONFIG
+from tests.media import clip
+
+
+class Engine:
+    """The engine's side of one room, in this process: it hears all, and gives a slot back only when told to."""
+
+    def __init__(self, url: str, arena_fd: int, slots: int, interval_s: float) -> None:
+        ours, theirs = socket.socketpair()
+        self.channel: Channel[FromIngest] = Channel(Connection(ours.detach()), FromIngest)
+        self._theirs: Channel[ToIngest] = Channel(Connection(theirs.detach()), ToIngest)
+        self._arena = Arena(arena_fd, slots=slots, slot_bytes=CONFIG.slot_bytes)
+        add = AddRoom(
+            room_id="r1", url=url, headers={}, interval_s=interval_s, session_base=0, slots=list(range(slots))
+        )
+        self.room = RoomWorker(add, CONFIG, self._arena, self._theirs)
+        self.frames: list[FrameReady] = []
+        self.changes: list[RoomChanged] = []
+
+    def hear_until(self, state: RoomState, times: int = 1, within_s: float = 8.0) -> None:
+        give_up_s = time.monotonic() + within_s
+        while [change.state for change in self.changes].count(state) < times:
+            assert time.monotonic() < give_up_s, f"only heard {self.changes}"
+            message = self.channel.receive(0.1)
+            if isinstance(message, FrameReady):
+                self.frames.append(message)
+            elif isinstance(message, RoomChanged):
+                self.changes.append(message)
+
+    def close(self) -> None:
+        self.room.stop()
+        assert self.room.join(2.0)
+        self.channel.close()
+        self._theirs.close()
+        self._arena.close()
+
+
+@contextmanager
+def engine(url: str, slots: int = 4, interval_s: float = 0.5) -> Iterator[Engine]:
+    fd = create_arena_fd(slots * CONFIG.slot_bytes)
+    made = Engine(url, fd, slots, interval_s)
+    os.close(fd)
+    made.room.start()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """Ten seconds of video at `/video.ts`, sent as fast as they are read."""
+    content = clip(10.0)
+
+    class Request(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Request) as http:
+        thread = threading.Thread(target=http.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_port}/video.ts"
+        http.shutdown()
+        thread.join(2.0)
+        assert not thread.is_alive()
+
+
+def test_frames_that_nobody_takes_are_dropped_and_do_not_make_the_room_late(server: str) -> None:
+    began_s = time.monotonic()
+    with engine(server, slots=2) as made:
+        made.hear_until(RoomState.BACKING_OFF)
+        took_s = time.monotonic() - began_s
+        stats = made.room.take_stats()
+    assert [frame.slot for frame in made.frames] == [0, 1]
+    assert (stats.sampled, stats.dropped) == (20, 18)
+    assert stats.packets == 250
+    assert took_s < 3.0, "one sample waits for a slot until its deadline, not every one"
+
+
+def test_a_slot_that_comes_back_in_time_is_waited_for(server: str) -> None:
+    with engine(server, slots=1) as made:
+        for count in range(1, 5):
+            while len(made.frames) < count:
+                message = made.channel.receive(5.0)
+                assert message is not None
+                if isinstance(message, FrameReady):
+                    made.frames.append(message)
+            made.room.free_slot(0)
+        assert [frame.pts_s for frame in made.frames] == pytest.approx([0.0, 0.5, 1.0, 1.5], abs=0.15)
+        assert made.room.take_stats().dropped == 0
+
+
+def test_a_live_stream_that_ends_is_tried_again_as_the_next_session(server: str) -> None:
+    with engine(server, slots=32, interval_s=5.0) as made:
+        made.hear_until(RoomState.STREAMING, times=3)
+    streaming = [change for change in made.changes if change.state is RoomState.STREAMING]
+    assert [change.session for change in streaming] == [1, 2, 3]
+    assert {change.reason for change in made.changes if change.state is RoomState.BACKING_OFF} == {"ended"}
+    assert [frame.session for frame in made.frames] == [1, 1, 1, 2, 2, 2]
+    assert [frame.seq for frame in made.frames] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_stream_that_cannot_be_reached_is_tried_until_the_stop() -> None:
+    with engine(f"http://127.0.0.1:{free_port()}/live") as made:
+        made.hear_until(RoomState.BACKING_OFF, times=3)
+        made.room.stop()
+        made.hear_until(RoomState.STOPPED)
+    assert {change.session for change in made.changes} == {0}
+    backing_off = [change for change in made.changes if change.state is RoomState.BACKING_OFF]
+    assert {change.reason for change in backing_off} == {"unreachable"}
+    assert all("127.0.0.1" not in (change.detail or "") for change in made.changes)
+
+
+def test_a_file_that_is_no_video_fails_for_good(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text("<html></html>" * 100, encoding="utf-8")
+    with engine(str(path)) as made:
+        made.hear_until(RoomState.FAILED)
+        assert made.room.join(1.0)
+    assert [change.state for change in made.changes] == [RoomState.CONNECTING, RoomState.FAILED]
+    assert made.changes[-1].reason == "not_media"
+    assert "check that the URL is the stream" in (made.changes[-1].detail or "")
+
+
+def test_a_stop_is_heard_while_a_sample_waits_for_a_slot(server: str) -> None:
+    with engine(server, slots=1, interval_s=5.0) as made:
+        made.hear_until(RoomState.STREAMING)
+        assert isinstance(made.channel.receive(5.0), FrameReady)
+        assert made.channel.receive(0.3) is None
+        made.room.stop()
+        assert made.room.join(1.0)
+        made.hear_until(RoomState.STOPPED)

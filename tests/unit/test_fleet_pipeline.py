@@ -1,0 +1,228 @@
+"""The engine's thread: frames in, committed events out, in order, through spool failures and to the very last frame."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from streammon.deliver.config import EvidenceConfig
+from streammon.deliver.outbox import Outbox
+from streammon.detect.engine import Engine
+from streammon.entities import RoomState
+from streammon.errors import SpoolError
+from streammon.events import EndReason, StreamEvent, ViolationEvent
+from streammon.fleet import commit as commit_module
+from streammon.fleet.commit import Committer
+from streammon.fleet.pipeline import Pipeline
+from streammon.fleet.rooms import RoomBook
+from streammon.ingest.arena import Arena, create_arena_fd
+from streammon.ingest.mailbox import Letter, Mailbox
+from streammon.ingest.wire import FrameReady
+from streammon.judge.room import Now
+from tests.unit.colours import (
+    ADULT,
+    AT,
+    BLACK,
+    GORE,
+    GREEN,
+    MONITOR,
+    RED,
+    WHITE,
+    Colour,
+    ColourDetector,
+    change,
+    committed,
+    metrics,
+    plain,
+    policy,
+    room,
+    until,
+    value,
+)
+
+SLOTS = 64
+SLOT_BYTES = 160 * 90 * 3
+
+
+class Station:
+    """A pipeline with a real mailbox, arena, engine and outbox, that watches r1 and r2."""
+
+    def __init__(self, folder: Path, arena: Arena) -> None:
+        self.arena = arena
+        self.released: Counter[int] = Counter()
+        self.metrics = metrics()
+        self.mailbox = Mailbox(lambda room_id: self.metrics.dropped.labels(room_id, "overdue").inc())
+        self.detector = ColourDetector()
+        self.outbox = Outbox(folder / "spool.sqlite")
+        self.outbox.register_sinks(["memory"])
+        rules = policy(folder)
+        book = RoomBook(MONITOR, self.metrics)
+        for room_id in ("r1", "r2"):
+            book.open(room(room_id), 1, rules, [], Now(monotonic_s=time.monotonic(), utc=AT))
+        committer = Committer(self.outbox, EvidenceConfig(folder=folder), lambda _: rules, self.metrics)
+        self.pipeline = Pipeline(self.mailbox, Engine([self.detector]), book, committer, self.metrics)
+        self.slot = 0
+
+    def put(self, *colours: Colour, room_id: str = "r1", age_s: float = 0.0) -> None:
+        """Puts frames in as an ingest process's reader does, received a second apart, the first `age_s` ago."""
+        for index, colour in enumerate(colours):
+            slot, self.slot = self.slot, self.slot + 1
+            self.arena.write(slot, plain(colour))
+            received_s = time.monotonic() - age_s + index
+            ready = FrameReady(
+                room_id=room_id, slot=slot, seq=slot, session=1, pts_s=float(slot), program_at=None, received_at=AT,
+                received_s=received_s, deadline_s=received_s + 4, key_frame=True, width=160, height=90,
+                image_width=160, image_height=90,
+            )  # fmt: skip
+            release = partial(self.released.update, [slot])
+            self.mailbox.put(Letter(ready=ready, arena=self.arena, release=release))
+
+    def told(self, room_id: str = "r1") -> list[str]:
+        """What was committed of a room, in order: `label phase` or `state`."""
+        return [
+            f"{event.label} {event.phase.value}" if isinstance(event, ViolationEvent) else event.state.value
+            for event in committed(self.outbox)
+            if event.room_id == room_id
+        ]
+
+    def until_told(self, *words: str, room_id: str = "r1") -> None:
+        until(self.outbox, lambda: self.told(room_id) == list(words))
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Iterator[Station]:
+    fd = create_arena_fd(SLOTS * SLOT_BYTES)
+    with Arena(fd, slots=SLOTS, slot_bytes=SLOT_BYTES) as arena:
+        made = Station(tmp_path, arena)
+        yield made
+        made.pipeline.close()
+        assert "engine" not in {thread.name for thread in threading.enumerate()}
+        assert made.released == dict.fromkeys(range(made.slot), 1)
+        made.outbox.close()
+    os.close(fd)
+
+
+def test_frames_are_judged_and_committed_while_it_runs(station: Station) -> None:
+    station.pipeline.start()
+    station.pipeline.post(change(RoomState.STREAMING))
+    station.until_told("streaming")
+    station.put(RED, RED, BLACK, BLACK, GREEN)
+    station.until_told("streaming", f"{ADULT} start", f"{ADULT} end", f"{GORE} start")
+    assert station.detector.seen == [0, 1, 2, 3, 4]
+    assert station.pipeline.alive
+    assert value(station.metrics, "streammon_frames_analysed_total", detector="colour") == 5.0
+    assert value(station.metrics, "streammon_frame_age_seconds_count") == 5.0
+    assert not station.pipeline.drained
+
+
+def test_a_room_s_end_waits_until_its_last_frames_are_judged(station: Station) -> None:
+    station.put(BLACK, RED, RED)
+    station.pipeline.post(change(RoomState.ENDED, reason="end_of_file"))
+    station.pipeline.start()
+    station.until_told(f"{ADULT} start", f"{ADULT} end", "ended")
+    end = next(e for e in committed(station.outbox) if isinstance(e, ViolationEvent) and e.end_reason is not None)
+    assert end.end_reason is EndReason.ROOM_ENDED
+    assert station.detector.seen == [0, 1, 2]
+
+
+def test_it_is_drained_when_every_room_has_ended_and_not_before(station: Station) -> None:
+    station.pipeline.start()
+    station.pipeline.post(change(RoomState.ENDED, "r1"))
+    station.until_told("ended")
+    assert not station.pipeline.drained
+    station.put(RED, room_id="r2")
+    station.pipeline.post(change(RoomState.FAILED, "r2"))
+    until(station.outbox, lambda: station.pipeline.drained)
+    assert station.told("r2") == [f"{ADULT} start", f"{ADULT} end", "failed"]
+
+
+def test_a_stop_judges_what_waits_and_ends_every_incident(station: Station) -> None:
+    station.put(RED, RED)
+    station.put(GREEN, room_id="r2")
+    station.pipeline.start()
+    assert station.pipeline.close()
+    assert station.told("r1") == [f"{ADULT} start", f"{ADULT} end", "stopped"]
+    assert station.told("r2") == [f"{GORE} start", f"{GORE} end", "stopped"]
+    assert station.outbox.open_incidents() == []
+    assert station.pipeline.failure is None
+    assert not station.pipeline.alive
+    assert station.pipeline.close()
+
+
+def test_a_room_that_ended_just_before_the_stop_is_told_as_ended(station: Station) -> None:
+    station.put(RED)
+    station.pipeline.post(change(RoomState.STREAMING))
+    station.pipeline.post(change(RoomState.FAILED, reason="not_media"))
+    station.pipeline._stop.set()
+    station.pipeline.start()
+    assert station.pipeline.close()
+    last = [event for event in committed(station.outbox) if event.room_id == "r1"][-1]
+    assert isinstance(last, StreamEvent)
+    assert (last.state, last.reason) == (RoomState.FAILED, "not_media")
+    assert station.told("r2") == ["stopped"]
+
+
+def test_an_overdue_frame_is_counted_and_not_judged(station: Station) -> None:
+    station.put(RED, age_s=10.0)
+    station.put(BLACK)
+    station.pipeline.start()
+    until(station.outbox, lambda: station.detector.seen == [1])
+    assert value(station.metrics, "streammon_frames_dropped_total", room="r1", reason="overdue") == 1.0
+    assert station.told() == []
+
+
+def test_a_frame_that_a_detector_fails_on_is_counted_and_clears_nothing(station: Station) -> None:
+    station.put(RED, WHITE, WHITE, WHITE)
+    station.pipeline.start()
+    until(station.outbox, lambda: station.detector.seen == [0, 1, 2, 3])
+    station.pipeline.close()
+    assert station.told() == [f"{ADULT} start", f"{ADULT} end", "stopped"]
+    assert committed(station.outbox)[1].end_reason is EndReason.STOPPED  # type: ignore[union-attr]
+    assert value(station.metrics, "streammon_detector_errors_total", detector="colour") == 3.0
+
+
+def test_a_spool_that_fails_and_recovers_loses_no_event(
+    station: Station, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(commit_module, "_RETRY_S", 0.01)
+    station.outbox._spool._db.execute("PRAGMA query_only = 1")
+    station.put(RED, BLACK, BLACK, GREEN)
+    station.pipeline.start()
+    with caplog.at_level(logging.ERROR):
+        until(station.outbox, lambda: "judging waits" in caplog.text)
+    assert station.told() == []
+    with station.outbox._changed:
+        station.outbox._spool._db.execute("PRAGMA query_only = 0")
+    station.until_told(f"{ADULT} start", f"{ADULT} end", f"{GORE} start")
+    assert station.pipeline.failure is None
+
+
+def test_a_stop_while_the_spool_fails_ends_the_thread_with_the_reason(station: Station) -> None:
+    station.outbox._spool._db.execute("PRAGMA query_only = 1")
+    station.put(RED)
+    station.pipeline.start()
+    until(station.outbox, lambda: station.detector.seen == [0])
+    assert station.pipeline.close(2.0)
+    assert isinstance(station.pipeline.failure, SpoolError)
+    station.outbox._spool._db.execute("PRAGMA query_only = 0")
+
+
+def test_a_fault_of_its_own_is_told_and_logged(station: Station, caplog: pytest.LogCaptureFixture) -> None:
+    station.pipeline.start()
+    station.pipeline.post(change(RoomState.STREAMING, "nobody's room"))
+    until(station.outbox, lambda: station.pipeline.failure is not None)
+    assert "fault of its own" in str(station.pipeline.failure)
+    assert "Traceback" in caplog.text
+    assert station.pipeline.close()
+
+
+def test_a_pipeline_that_was_never_started_closes(station: Station) -> None:
+    assert station.pipeline.close()

@@ -1,0 +1,155 @@
+"""The rooms of one engine: each state becomes one event, a room that has ended stays ended, blind time is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streammon.detect.engine import Engine
+from streammon.entities import Observation, Outcome, RoomState
+from streammon.events import EndReason, Phase, StreamEvent, ViolationEvent
+from streammon.fleet.rooms import FINAL_STATES, Event, RoomBook
+from streammon.judge.policy import Policy
+from streammon.metrics import Metrics
+from tests.unit.colours import (
+    ADULT,
+    AT,
+    BLACK,
+    MONITOR,
+    RED,
+    Colour,
+    ColourDetector,
+    change,
+    frame,
+    metrics,
+    now,
+    policy,
+    room,
+    value,
+)
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Policy:
+    return policy(tmp_path)
+
+
+@pytest.fixture
+def counted() -> Metrics:
+    return metrics()
+
+
+@pytest.fixture
+def book(rules: Policy, counted: Metrics) -> RoomBook:
+    opened = RoomBook(MONITOR, counted)
+    for room_id in ("r1", "r2"):
+        assert opened.open(room(room_id), 3, rules, [], now(0)) == []
+    return opened
+
+
+def seen(colour: Colour, at_s: float, room_id: str = "r1") -> list[Observation]:
+    return Engine([ColourDetector()]).examine(frame(colour, at_s, room_id))
+
+
+def told(events: list[Event]) -> list[tuple[str, str]]:
+    return [(e.label, e.phase.value) if isinstance(e, ViolationEvent) else ("", e.state.value) for e in events]
+
+
+def test_each_change_of_state_is_one_event_with_its_room_s_identity(book: RoomBook) -> None:
+    steps = [
+        (RoomState.CONNECTING, None), (RoomState.STREAMING, None), (RoomState.BACKING_OFF, "stalled"),
+        (RoomState.CONNECTING, None), (RoomState.STREAMING, None), (RoomState.ENDED, "end_of_file"),
+    ]  # fmt: skip
+    events = []
+    for at_s, (state, reason) in enumerate(steps):
+        (event,) = book.change(change(state, session=at_s, reason=reason), now(at_s))
+        assert isinstance(event, StreamEvent)
+        events.append(event)
+    assert [event.state for event in events] == [state for state, _ in steps]
+    assert [event.previous_state for event in events] == [None, *(state for state, _ in steps[:-1])]
+    assert [event.reason for event in events] == [reason for _, reason in steps]
+    assert [event.seq for event in events] == [1, 2, 3, 4, 5, 6]
+    assert [event.session for event in events] == [0, 1, 2, 3, 4, 5]
+    assert {event.owner_epoch for event in events} == {3}
+    assert (events[0].tenant, events[0].passthrough, events[0].at) == ("acme", {"order": 7}, AT)
+
+
+def test_blind_time_is_counted_by_cause_and_told_with_each_event(book: RoomBook, counted: Metrics) -> None:
+    book.change(change(RoomState.CONNECTING), now(1))
+    book.change(change(RoomState.STREAMING), now(3))
+    book.tick(now(50))
+    book.change(change(RoomState.BACKING_OFF, reason="stalled"), now(60))
+    book.tick(now(61))
+    assert value(counted, "streammon_blind_seconds_total", room="r1", cause="stalled") == 1.0
+    book.change(change(RoomState.CONNECTING), now(64))
+    (event,) = book.change(change(RoomState.STREAMING, session=2), now(65))
+    assert isinstance(event, StreamEvent)
+    assert {blind.cause: blind.seconds for blind in event.blind} == {"connecting": 4.0, "stalled": 4.0}
+    book.tick(now(500))
+    assert value(counted, "streammon_blind_seconds_total", room="r1", cause="connecting") == 4.0
+    assert value(counted, "streammon_blind_seconds_total", room="r2", cause="connecting") == 500.0
+
+
+def test_a_room_that_has_ended_accrues_nothing_and_says_nothing_more(book: RoomBook, counted: Metrics) -> None:
+    book.change(change(RoomState.STREAMING), now(1))
+    book.change(change(RoomState.FAILED, reason="not_media"), now(2))
+    book.tick(now(100))
+    assert value(counted, "streammon_blind_seconds_total", room="r1", cause="not_media") == 0.0
+    assert book.change(change(RoomState.STREAMING), now(101)) == []
+    assert book.observe(seen(RED, 102), now(102)) == []
+    assert book.states() == {"r1": RoomState.FAILED, "r2": None}
+
+
+def test_a_metric_shows_the_one_state_that_a_room_is_in(book: RoomBook, counted: Metrics) -> None:
+    for at_s, state in enumerate([RoomState.CONNECTING, RoomState.STREAMING, RoomState.BACKING_OFF]):
+        book.change(change(state), now(at_s))
+    states = {s.value: value(counted, "streammon_room_state", room="r1", state=s.value) for s in RoomState}
+    assert {state for state, on in states.items() if on == 1.0} == {"backing_off"}
+    assert value(counted, "streammon_sessions_total", room="r1") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [(RoomState.ENDED, EndReason.ROOM_ENDED), (RoomState.FAILED, EndReason.ROOM_ENDED),
+     (RoomState.STOPPED, EndReason.STOPPED)],
+)  # fmt: skip
+def test_the_end_of_a_room_ends_its_incidents_first(book: RoomBook, state: RoomState, reason: EndReason) -> None:
+    book.change(change(RoomState.STREAMING), now(0))
+    assert told(book.observe(seen(RED, 1), now(1))) == [(ADULT, "start")]
+    events = book.change(change(state), now(2))
+    assert told(events) == [(ADULT, "end"), ("", state.value)]
+    assert isinstance(events[0], ViolationEvent)
+    assert events[0].end_reason is reason
+
+
+def test_rooms_do_not_mix(book: RoomBook) -> None:
+    book.observe(seen(RED, 1, "r1"), now(1))
+    assert book.observe(seen(BLACK, 5, "r2"), now(5)) == []
+    assert told(book.change(change(RoomState.ENDED, "r2"), now(6))) == [("", "ended")]
+    assert told(book.observe(seen(BLACK, 7, "r1"), now(7))) == [(ADULT, "end")]
+
+
+def test_an_observation_of_an_unknown_room_or_a_failed_detector_is_no_event(book: RoomBook) -> None:
+    assert book.observe(seen(RED, 1, "elsewhere"), now(1)) == []
+    (failed,) = seen((255, 255, 255), 1)
+    assert failed.outcome is Outcome.NOT_EXAMINED
+    assert book.observe([failed], now(1)) == []
+
+
+def test_time_alone_ends_what_nobody_can_see(book: RoomBook) -> None:
+    book.observe(seen(RED, 1), now(1))
+    assert book.tick(now(5.5)) == []
+    (event,) = book.tick(now(6.5))
+    assert isinstance(event, ViolationEvent)
+    assert (event.phase, event.end_reason) == (Phase.END, EndReason.BLIND)
+
+
+def test_stop_ends_every_room_that_has_not_ended_once(book: RoomBook) -> None:
+    book.change(change(RoomState.ENDED, "r2"), now(1))
+    book.observe(seen(RED, 2), now(2))
+    assert not book.all_final()
+    assert told(book.stop(now(3))) == [(ADULT, "end"), ("", "stopped")]
+    assert book.all_final()
+    assert set(book.states().values()) <= FINAL_STATES
+    assert book.stop(now(4)) == []

@@ -1,0 +1,224 @@
+"""The sampler keeps the pictures of the right times and decodes little else. Real media, encoded here with PyAV."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from functools import cache
+from io import BytesIO
+
+import av
+import numpy as np
+import pytest
+from av.video.stream import VideoStream
+
+from streammon.ingest import sampler as module
+from streammon.ingest.sampler import Arrival, Sample, Sampler
+
+RATE = 25
+REORDER_S = 4 / RATE
+"""With three B-frames between references, the next picture that is not skipped is at most this far off."""
+X264 = {"preset": "ultrafast", "scenecut": "0", "tune": "zerolatency", "bf": "0"}
+MEDIA: dict[str, tuple[str, str, dict[str, str]]] = {
+    "b-frames": ("libx264", "mp4", {"preset": "veryfast", "bf": "3", "g": "50", "x264-params": "scenecut=0:b-adapt=0"}),
+    "open-gop": ("libx264", "mpegts", {"preset": "veryfast", "bf": "3", "g": "50",
+                                       "x264-params": "scenecut=0:b-adapt=0:open-gop=1"}),
+    "plain": ("libx264", "mpegts", {**X264, "g": "50"}),
+    "long-gop": ("libx264", "mp4", {**X264, "g": "250"}),
+    "endless": ("libx264", "matroska", {**X264, "g": "100000"}),
+    "mpeg4": ("mpeg4", "avi", {"bf": "0", "g": "50", "sc_threshold": "1000000000"}),
+    "vp9": ("libvpx-vp9", "webm", {"deadline": "realtime", "cpu-used": "8", "g": "50", "lag-in-frames": "0"}),
+}  # fmt: skip
+Mangle = Callable[["av.Packet[VideoStream]", int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A sample, what is in its picture, and the stream time of the packet that it came out on."""
+
+    pts_s: float
+    number: int
+    key: bool
+    out_at_s: float
+
+
+def picture(number: int) -> av.VideoFrame:
+    """Ten bars, 16 px wide each: the bits of `number`, white for 1."""
+    row = np.repeat([255 * (number >> bit & 1) for bit in range(10)], 16).astype(np.uint8)
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(np.broadcast_to(row[None, :, None], (96, 160, 3))))
+
+
+def number_in(frame: av.VideoFrame) -> int:
+    bars = frame.to_ndarray(format="gray").reshape(96, 10, 16).mean(axis=(0, 2))
+    return sum(1 << bit for bit in range(10) if bars[bit] > 128)
+
+
+@cache
+def media(kind: str, seconds: int = 20) -> bytes:
+    codec, container, options = MEDIA[kind]
+    file = BytesIO()
+    with av.open(file, "w", format=container) as out:
+        stream = out.add_stream(codec, rate=RATE, options=options)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
+        for number in range(seconds * RATE):
+            out.mux(stream.encode(picture(number)))
+        out.mux(stream.encode(None))
+    return file.getvalue()
+
+
+class Playback:
+    """One connection's packets, fed to a sampler."""
+
+    def __init__(self, kind: str, interval_s: float, seconds: int = 20) -> None:
+        self.container = av.open(BytesIO(media(kind, seconds)), "r")
+        self.stream = self.container.streams.video[0]
+        self.sampler = Sampler(self.stream.codec_context, interval_s)
+
+    def samples(self, mangle: Mangle | None = None, skip: int = 0) -> Iterator[Taken]:
+        first: int | None = None
+        for index, packet in enumerate(self.container.demux(self.stream)):
+            if packet.size == 0 or packet.pts is None:
+                continue
+            first = packet.pts if first is None else first
+            pts_s = float((packet.pts - first) * Fraction(packet.time_base))
+            if mangle is not None:
+                mangle(packet, index)
+            if index >= skip:
+                yield from self._feed(packet, pts_s)
+
+    def _feed(self, packet: av.Packet[VideoStream], pts_s: float) -> Iterable[Taken]:
+        arrival = Arrival(pts_s=pts_s, received_at=datetime(2026, 1, 1, tzinfo=UTC), received_s=pts_s)
+        sample: Sample | None = self.sampler.feed(packet, arrival)
+        if sample is None:
+            return []
+        seen, key = number_in(sample.picture), bool(sample.picture.key_frame)
+        return [Taken(pts_s=sample.arrival.pts_s, number=seen, key=key, out_at_s=pts_s)]
+
+
+@pytest.mark.parametrize("kind", ["b-frames", "open-gop", "plain", "long-gop", "mpeg4", "vp9"])
+@pytest.mark.parametrize("interval_s", [0.5, 2.0, 3.0, 5.0])
+def test_samples_are_the_pictures_of_the_due_times(kind: str, interval_s: float) -> None:
+    playback = Playback(kind, interval_s)
+    taken = list(playback.samples())
+
+    assert len(taken) == round(20 / interval_s)
+    assert [sample.number for sample in taken] == [round(sample.pts_s * RATE) for sample in taken]
+    for index, sample in enumerate(taken):
+        early_s = 0.25 * interval_s if sample.key else 0.0
+        assert -early_s - 1e-6 <= sample.pts_s - index * interval_s <= REORDER_S + 1e-6
+        assert sample.out_at_s - sample.pts_s <= 2 * REORDER_S + 1e-6
+    assert playback.sampler.counts.decode_errors == 0
+
+
+@pytest.mark.parametrize("kind", ["b-frames", "open-gop", "plain", "mpeg4", "vp9"])
+@pytest.mark.parametrize("interval_s", [2.0, 4.0])
+def test_key_frames_alone_are_decoded_where_they_serve(kind: str, interval_s: float) -> None:
+    playback = Playback(kind, interval_s)
+    taken = list(playback.samples())
+
+    assert playback.sampler.counts.decoded == len(taken) == 20 / interval_s
+    assert all(sample.key for sample in taken)
+    assert [sample.out_at_s for sample in taken] == [sample.pts_s for sample in taken], "held back by the decoder"
+
+
+def test_a_gop_in_which_nothing_is_due_is_never_decoded() -> None:
+    playback = Playback("plain", 9.0)
+    assert [sample.pts_s for sample in playback.samples()] == pytest.approx([0.0, 8.0, 16.0])
+    assert playback.sampler.counts.decoded == 3
+
+
+def test_without_b_frames_a_sample_comes_out_on_its_own_packet() -> None:
+    taken = list(Playback("long-gop", 1.5).samples())
+    assert [sample.pts_s for sample in taken] == pytest.approx([1.5 * n for n in range(14)], abs=1 / RATE)
+    assert all(sample.out_at_s == sample.pts_s for sample in taken)
+
+
+@pytest.mark.parametrize("kind", ["b-frames", "plain", "long-gop"])
+def test_a_shorter_interval_holds_from_the_next_picture_on(kind: str) -> None:
+    playback = Playback(kind, 8.0)
+    samples = playback.samples(lambda _, index: playback.sampler.set_interval(1.0) if index == 100 else None)
+    times = [sample.pts_s for sample in samples]
+
+    assert times[0] == 0.0
+    assert times[1] == pytest.approx(4.0, abs=2 * REORDER_S), "the picture of now, not one that has gone by"
+    assert np.diff(times[1:]).tolist() == pytest.approx([1.0] * len(times[2:]), abs=0.25 + REORDER_S)
+    assert len(times) == pytest.approx(17, abs=1)
+
+
+@pytest.mark.parametrize("kind", ["b-frames", "plain", "long-gop"])
+def test_a_longer_interval_holds_from_the_last_sample_on(kind: str) -> None:
+    playback = Playback(kind, 1.0)
+    samples = playback.samples(lambda _, index: playback.sampler.set_interval(5.0) if index == 110 else None)
+    times = [sample.pts_s for sample in samples]
+
+    assert times[:5] == pytest.approx([0.0, 1.0, 2.0, 3.0, 4.0], abs=0.25)
+    assert times[5:] == pytest.approx([9.0, 14.0, 19.0], abs=1.25)
+
+
+@pytest.mark.parametrize("kind", ["b-frames", "plain", "mpeg4"])
+def test_a_start_in_mid_gop_waits_for_a_key_frame(kind: str) -> None:
+    playback = Playback(kind, 1.0)
+    taken = list(playback.samples(skip=20))
+    assert taken[0].key
+    assert taken[0].pts_s == pytest.approx(2.0)
+    assert all(sample.number == round(sample.pts_s * RATE) for sample in taken)
+    assert playback.sampler.counts.decode_errors == 0
+
+
+def corrupt(packet: av.Packet[VideoStream]) -> None:
+    """Garbage in place of the packet's payload, as a lossy path leaves it."""
+    memoryview(packet)[:] = b"\xff" * packet.size
+
+
+@pytest.mark.parametrize("kind", ["b-frames", "long-gop"])
+def test_corrupt_packets_are_counted_and_do_not_stop_sampling(kind: str) -> None:
+    playback = Playback(kind, 1.0)
+    taken = list(playback.samples(lambda packet, index: corrupt(packet) if 10 <= index < 16 else None))
+
+    assert 1 <= playback.sampler.counts.decode_errors <= 6
+    assert [sample.pts_s for sample in taken if sample.pts_s >= 2.0] == pytest.approx(list(range(2, 20)), abs=0.25)
+
+
+def test_a_corrupt_key_frame_costs_its_own_sample_only() -> None:
+    playback = Playback("plain", 2.0)
+    taken = list(playback.samples(lambda packet, index: corrupt(packet) if index == 50 else None))
+
+    assert playback.sampler.counts.decode_errors >= 1
+    assert [sample.number for sample in taken if sample.key] == [0, *range(100, 500, 50)]
+
+
+def test_what_is_kept_of_a_gop_without_end_is_bounded() -> None:
+    playback = Playback("endless", 600.0, 60)
+    longest = most_arrivals = 0
+
+    def measure(packet: av.Packet[VideoStream], index: int) -> None:
+        nonlocal longest, most_arrivals
+        longest = max(longest, len(playback.sampler._gop.packets))
+        most_arrivals = max(most_arrivals, len(playback.sampler._arrivals))
+
+    assert len(list(playback.samples(measure))) == 1
+    assert 500 < longest <= module._MAX_PENDING_PACKETS + 1
+    assert most_arrivals <= module._MAX_PENDING_PACKETS + module._REORDER_PACKETS + 1
+
+
+def test_what_is_kept_is_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MAX_PENDING_BYTES", 5_000)
+    playback = Playback("endless", 600.0, 60)
+    most = largest = 0
+
+    def measure(packet: av.Packet[VideoStream], index: int) -> None:
+        nonlocal most, largest
+        largest = max(largest, packet.size)
+        most = max(most, sum(kept.size for kept in playback.sampler._gop.packets))
+
+    assert len(list(playback.samples(measure))) == 1
+    assert 4_000 < most <= 5_000 + largest
+
+
+def test_a_sample_after_a_long_undecoded_gop_is_still_right() -> None:
+    taken = list(Playback("endless", 35.0, 60).samples())
+    assert [sample.pts_s for sample in taken] == pytest.approx([0.0, 35.0])
+    assert [sample.number for sample in taken] == [0, 875]

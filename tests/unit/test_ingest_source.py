@@ -1,0 +1,129 @@
+"""A source opened on files: what is no video is told by class, code and cure, and a file is played at its own pace."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from streammon.errors import SourceEnded, SourceError, SourceHasNoVideo, SourceNotMedia, SourceUnreachable
+from streammon.ingest.config import IngestConfig
+from streammon.ingest.source import Source, SourceRequest
+from tests.media import RATE, clip
+
+CONFIG = IngestConfig()
+SECRET = "s3cret-name"  # noqa: S105 - part of a path that no message may repeat
+
+
+def source(path: Path | str) -> Source:
+    return Source(SourceRequest(url=str(path), headers={}), CONFIG)
+
+
+def write(content: bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(content)
+
+
+MP4 = clip(1.0, container="mp4")
+CASES: list[tuple[str, Callable[[Path], object], type[SourceError], str]] = [
+    ("missing.mp4", lambda _: None, SourceUnreachable, "no such file; give a path"),
+    ("folder", Path.mkdir, SourceUnreachable, "cannot be read: Is a directory; give a video file"),
+    ("text.txt", write(b"hello\n" * 500), SourceNotMedia, "check that the URL is the stream"),
+    ("text.mp4", write(b"hello\n" * 500), SourceNotMedia, "check that the URL is the stream"),
+    ("empty.mp4", write(b""), SourceNotMedia, "check that the URL is the stream"),
+    ("cut-off.mp4", write(MP4[: len(MP4) // 2]), SourceNotMedia, "check that the URL is the stream"),
+    ("no-times.h264", write(clip(0.4, container="h264")), SourceNotMedia, "check that the URL is the stream"),
+    ("sound.m4a", write(clip(0, 0.5, container="mp4")), SourceHasNoVideo, "publish H.264, HEVC, VP9 or AV1"),
+    ("script.ffconcat", write(b"ffconcat version 1.0\nfile other.mp4\n"), SourceNotMedia, "check that the URL"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "make", "kind", "cure"), CASES, ids=[case[0] for case in CASES])
+def test_what_is_no_video_is_told_with_its_cure(
+    tmp_path: Path, name: str, make: Callable[[Path], object], kind: type[SourceError], cure: str
+) -> None:
+    folder = tmp_path / SECRET
+    folder.mkdir()
+    (folder / "other.mp4").write_bytes(MP4)
+    make(folder / name)
+    with pytest.raises(SourceError) as caught:
+        source(folder / name)
+    assert type(caught.value) is kind
+    assert caught.value.code == {SourceUnreachable: "unreachable", SourceHasNoVideo: "no_video"}.get(kind, "not_media")
+    assert cure in str(caught.value)
+    assert not [part for part in (SECRET, name, "\n") if part in str(caught.value)]
+
+
+@pytest.mark.parametrize(
+    ("url", "live"),
+    [("rtmp://h/a", True), ("RTMPS://h/a", True), ("https://h/a.m3u8", True), ("/a/b.mp4", False), ("b.mp4", False),
+     ("file:b.mp4", False)],
+)  # fmt: skip
+def test_only_network_streams_are_live(url: str, live: bool) -> None:
+    assert SourceRequest(url=url, headers={}).live is live
+
+
+@pytest.mark.parametrize("container", ["mp4", "mpegts", "flv", "avi"])
+def test_a_file_is_played_to_its_end_at_its_own_pace(tmp_path: Path, container: str) -> None:
+    path = tmp_path / "clip"
+    path.write_bytes(clip(0.28, 0.6, container=container))
+    began_s = time.monotonic()
+    with source(path) as opened:
+        packets = list(opened.packets(threading.Event()))
+        stamps = [float((packet.pts or 0) * opened.time_base) for packet in packets]
+        assert {packet.stream_index for packet in packets} == {opened.stream.index}
+    assert 0.2 < time.monotonic() - began_s < 2.0
+    assert len(packets) == 7
+    assert stamps[-1] - stamps[0] == pytest.approx(6 / RATE, abs=2e-3)
+
+
+def test_a_file_cut_off_in_the_middle_gives_what_there_is(tmp_path: Path) -> None:
+    path = tmp_path / "clip.ts"
+    whole = clip(0.4)
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    with source(path) as opened:
+        packets = list(opened.packets(threading.Event()))
+    assert 3 <= len(packets) < 10
+
+
+def test_a_leap_in_a_files_clock_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(clip(0.4, container="mp4", leap_s=3600.0))
+    began_s = time.monotonic()
+    with source(path) as opened:
+        assert len(list(opened.packets(threading.Event()))) == 10
+    assert time.monotonic() - began_s < 2.0
+
+
+def test_a_stop_ends_a_pause_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(clip(0.08, container="mp4", leap_s=20.0))
+    stop = threading.Event()
+    played: list[int] = []
+
+    def play() -> None:
+        with source(path) as opened:
+            for packet in opened.packets(stop):
+                played.append(packet.size)
+                first.set()
+
+    first = threading.Event()
+    room = threading.Thread(target=play)
+    room.start()
+    assert first.wait(2.0)
+    assert room.is_alive()
+    stop.set()
+    room.join(1.0)
+    assert not room.is_alive()
+
+
+def test_a_source_may_be_closed_twice_and_then_ends(tmp_path: Path) -> None:
+    path = tmp_path / "clip.ts"
+    path.write_bytes(clip(0.2))
+    opened = source(path)
+    opened.close()
+    opened.close()
+    with pytest.raises(SourceEnded):
+        list(opened.packets(threading.Event()))

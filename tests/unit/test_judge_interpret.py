@@ -1,0 +1,125 @@
+"""What readings mean under a policy: text lines, codes on allowed domains, labels without a rule."""
+
+from __future__ import annotations
+
+import pytest
+
+from streammon.judge.interpret import interpret
+from tests.unit.judging import ADULT, CODE, CONTACT, code, keywords, line, picture, policy, rule
+
+GAMBLING = "prohibited.gambling"
+EVERYTHING = {ADULT: rule(), CODE: rule(), CONTACT: rule(), GAMBLING: rule()}
+ALLOWING = policy(EVERYTHING, allow_domains=["example.com", "例子.中国", "straße.de"])
+
+
+def is_violation(payload: str) -> bool:
+    return interpret([code(payload)], ALLOWING) != []
+
+
+def test_a_line_becomes_one_detection_per_list_with_all_its_words() -> None:
+    lists = [keywords("加微信", "whatsapp"), keywords("赌场", name="gambling", label=GAMBLING)]
+    found = interpret([line("加微信 whatsapp 赌场")], policy(EVERYTHING, lists=lists))
+    assert [(d.label, d.subject, [hit.word for hit in d.keywords]) for d in found] == [
+        (CONTACT, "contact", ["加微信", "whatsapp"]),
+        (GAMBLING, "gambling", ["赌场"]),
+    ]
+
+
+def test_lists_of_one_name_keep_their_labels() -> None:
+    lists = [keywords("加微信", name="zh"), keywords("赌场", name="zh", label=GAMBLING)]
+    found = interpret([line("加微信 赌场")], policy(EVERYTHING, lists=lists))
+    assert [(d.label, [hit.word for hit in d.keywords]) for d in found] == [(CONTACT, ["加微信"]), (GAMBLING, ["赌场"])]
+
+
+def test_a_line_without_a_listed_word_means_nothing() -> None:
+    assert interpret([line("good evening")], policy(EVERYTHING, lists=[keywords("加微信")])) == []
+
+
+def test_a_label_without_a_rule_is_left_out() -> None:
+    assert interpret([picture(0.99, "sexy.vulgar"), picture(0.5)], policy({ADULT: rule()})) == [picture(0.5)]
+
+
+def test_the_strongest_comes_first() -> None:
+    found = interpret([picture(0.2), picture(0.9), picture(0.5)], policy(EVERYTHING))
+    assert [detection.score for detection in found] == [0.9, 0.5, 0.2]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "https://example.com",
+        "http://example.com/",
+        "HTTPS://EXAMPLE.COM/Path?q=1#part",
+        " https://example.com/a ",
+        "https://shop.example.com",
+        "https://a.b.example.com:8443/x",
+        "https://example.com:/x",
+        "https://example.com./x",
+        "https://example.com?next=http://evil.net",
+        "https://例子.中国/",
+        "https://xn--fsqu00a.xn--fiqs8s/",
+        "https://店.例子.中国/",
+        "https://ｅｘａｍｐｌｅ.com/",
+        "https://xn--strae-oqa.de/",
+    ],
+)
+def test_a_code_that_leads_to_an_allowed_domain_is_no_violation(payload: str) -> None:
+    assert not is_violation(payload)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "https://evil.net/",
+        "https://evil-example.com/",
+        "https://notexample.com/",
+        "https://example.com.evil.net/",
+        "https://example.comevil.net/",
+        "https://com/",
+        "https://evil.net/example.com",
+        "https://evil.net/?u=https://example.com",
+        "https://evil.net#.example.com",
+        "https://ex\N{CYRILLIC SMALL LETTER A}mple.com/",
+        "https://strasse.de/",
+    ],
+)
+def test_a_code_that_leads_elsewhere_is_a_violation(payload: str) -> None:
+    assert is_violation(payload)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "https://example.com@evil.net/",
+        "https://user:word@example.com/",
+        "https://evil.net\\@example.com/",
+        "https://evil.net\\.example.com/",
+        "https://evil.net%2f.example.com/",
+        "https://evil.net%23.example.com/",
+        "https://evil。net。example.com\\",
+        "https://evil.net／.example.com/",
+        "https:\\\\example.com/",
+        "https:/example.com/",
+        "https://[::1].example.com/",
+        "https://[example.com/",
+        "https://example.com/\nhttps://evil.net/",
+        "https://example.com/ https://evil.net/",
+        "https://evil.net\t.example.com/",
+        "https://example.com:80a/",
+    ],
+)
+def test_an_address_that_readers_take_differently_is_never_allowed(payload: str) -> None:
+    assert is_violation(payload)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    ["", "加微信 abc", "example.com", "//example.com/", "ftp://example.com/", "javascript://example.com/%0aalert(1)",
+     "wxp://example.com", "mailto:a@example.com", "WIFI:S:example.com;;", "http://", "https:///example.com"],
+)  # fmt: skip
+def test_what_is_no_web_address_is_a_violation(payload: str) -> None:
+    assert is_violation(payload)
+
+
+def test_without_allowed_domains_every_code_is_a_violation() -> None:
+    assert interpret([code("https://example.com")], policy(EVERYTHING)) != []

@@ -1,0 +1,215 @@
+"""Policies: how levels merge, what is refused and where, when a version changes, what is never stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streammon.errors import ConfigError
+from streammon.events import Verdict
+from streammon.judge.policy import Confirm, Policy, load_policy
+from tests.unit.judging import rule, write
+
+HEAD = "version: 1\nid: test\n"
+
+
+def load(folder: Path, text: str) -> Policy:
+    return load_policy(write(folder, "policy.yaml", HEAD + text))
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    """The problems as `line: key: reason`, those of other files with their name in front."""
+    with pytest.raises(ConfigError) as caught:
+        load(folder, text)
+    lines = [str(problem) for problem in caught.value.problems]
+    return [line.removeprefix(f"{folder}/").removeprefix("policy.yaml:") for line in lines]
+
+
+def test_the_most_specific_name_wins_key_by_key(tmp_path: Path) -> None:
+    rules = load(
+        tmp_path,
+        """
+defaults: {review: 0.1, severity: 1, clear_after: 7s, actions: [warn]}
+labels:
+  violence: {review: 0.2, severity: 2, confirm: 2 in 20s}
+  violence.weapon: {review: 0.3, severity: 3}
+  violence.weapon.gun: {severity: 4}
+""",
+    ).rules
+    gun, knife, gore = rules["violence.weapon.gun"], rules["violence.weapon.knife"], rules["violence.gore"]
+    assert (gun.severity, gun.review, str(gun.confirm), gun.clear_after_s, gun.actions) == (
+        4, 0.3, "2 in 20s", 7.0, ("warn",)
+    )  # fmt: skip
+    assert (knife.severity, knife.review) == (3, 0.3)
+    assert (gore.severity, gore.review) == (2, 0.2)
+
+
+def test_only_labels_that_are_named_and_have_a_threshold_have_a_rule(tmp_path: Path) -> None:
+    rules = load(tmp_path, "labels:\n  sexy.kissing: {review: 0.5}\n  sexy.tongue: {severity: 1}\n").rules
+    assert set(rules) == {"sexy.kissing"}
+
+
+def test_defaults_give_a_threshold_to_what_is_named(tmp_path: Path) -> None:
+    rules = load(tmp_path, "defaults: {block: 0.9}\nlabels:\n  sexy.kissing: {}\n").rules
+    assert (rules["sexy.kissing"].review, rules["sexy.kissing"].block) == (None, 0.9)
+
+
+def test_what_nobody_says_has_a_fallback(tmp_path: Path) -> None:
+    policy = load(tmp_path, "labels: {sexy.kissing: {review: 0.5}}\n")
+    kissing = policy.rules["sexy.kissing"]
+    assert (str(kissing.confirm), kissing.clear_after_s, kissing.severity) == ("1 in 10s", 10.0, 3)
+    assert (kissing.actions, kissing.store_evidence, policy.blind_after_s) == ((), True, 60.0)
+
+
+def test_an_explicit_zero_is_not_taken_for_nothing(tmp_path: Path) -> None:
+    text = "defaults: {review: 0.5, severity: 3, actions: [cut]}\nlabels: {sexy: {review: 0, severity: 0, actions: []}}"
+    kissing = load(tmp_path, text).rules["sexy.kissing"]
+    assert (kissing.review, kissing.severity, kissing.actions) == (0.0, 0, ())
+
+
+def test_null_means_left_out(tmp_path: Path) -> None:
+    rules = load(tmp_path, "labels:\n  sexy: {review: 0.5}\n  sexy.kissing: {review: null}\n").rules
+    assert rules["sexy.kissing"].review == 0.5
+
+
+@pytest.mark.parametrize(
+    ("score", "verdict"),
+    [(0.59, Verdict.PASS), (0.6, Verdict.REVIEW), (0.89, Verdict.REVIEW), (0.9, Verdict.BLOCK), (1.0, Verdict.BLOCK)],
+)
+def test_a_score_on_the_threshold_counts(score: float, verdict: Verdict) -> None:
+    assert rule(review=0.6, block=0.9).verdict(score) is verdict
+
+
+def test_without_a_block_threshold_nothing_is_blocked() -> None:
+    assert rule(review=0.6, block=None).verdict(1.0) is Verdict.REVIEW
+
+
+def test_confirm_is_hits_in_a_time() -> None:
+    confirm = Confirm.model_validate(" 3 in 1.5m ")
+    assert (confirm.hits, confirm.within, str(confirm)) == (3, 90.0, "3 in 90s")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("labels: {foo: {review: 1}}", ["3: labels.foo: is no label, group or category of the taxonomy;"]),
+        ("labels: {sexy: {reviw: 1}}", ["3: labels.sexy.reviw: unknown key"]),
+        ("labels:\n  sexy: {review: 0.9,\n    block: 0.5}", ["4: labels.sexy: `review` should not be above `block`"]),
+        ("labels: {sexy: {review: true}}", ["3: labels.sexy.review: Input should be a valid number (got True)"]),
+        ("labels: {sexy: {block: 90}}", ["3: labels.sexy.block: Input should be less than or equal to 1 (got 90)"]),
+        ("labels: {sexy: {severity: 6}}", ["3: labels.sexy.severity: Input should be less than or equal to 5"]),
+        ("labels: {sexy: {confirm: often}}", ["3: labels.sexy.confirm: should be hits in a time, such as `3 in 10s`"]),
+        ("labels: {sexy: {confirm: 0 in 5s}}", ["3: labels.sexy.confirm.hits: Input should be greater than"]),
+        ("labels: {sexy: {confirm: 1 in 0s}}", ["3: labels.sexy.confirm.within: Input should be greater than 0"]),
+        ("labels: {sexy: {clear_after: 0}}", ["3: labels.sexy.clear_after: Input should be greater than 0"]),
+        ("labels: {}\nblind_after: .inf", ["4: blind_after: Input should be a finite number"]),
+        ("labels: {}\nqr: {allow_domains: [163.com, https://a.cn]}", ["4: qr.allow_domains[1]: should be a domain"]),
+        ("labels: {}\nqr: {allow_domains: ['*.a.cn', '', .a.cn, 3]}", [
+            "4: qr.allow_domains[0]: should be a domain such as example.com, without scheme, port, path or wildcard",
+            "4: qr.allow_domains[1]: should be a domain",
+            "4: qr.allow_domains[2]: should be a domain",
+            "4: qr.allow_domains[3]: Input should be a valid string (got 3)",
+        ]),
+    ],
+)  # fmt: skip
+def test_what_is_not_valid_is_told_by_line_and_key(tmp_path: Path, text: str, expected: list[str]) -> None:
+    told = problems(tmp_path, text)
+    assert len(told) == len(expected)
+    assert [line[: len(start)] for line, start in zip(told, expected, strict=True)] == expected
+
+
+def test_thresholds_that_only_inheritance_reverses_are_told_once_per_name(tmp_path: Path) -> None:
+    told = problems(tmp_path, "defaults: {block: 0.8}\nlabels:\n  minors: {block: 1}\n  sexy:\n    review: 0.9\n")
+    assert told == [
+        "6: labels.sexy: gives sexy.vulgar a `review` of 0.9 above its `block` of 0.8 (one is inherited)"
+    ]  # fmt: skip
+
+
+def test_a_list_whose_label_has_no_threshold_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "words.txt", "casino\n")
+    text = "labels: {}\nkeywords:\n  - file: words.txt\n    label: prohibited.gambling\n"
+    (told,) = problems(tmp_path, text)
+    assert told.startswith("6: keywords[0].label: prohibited.gambling has no threshold under `labels`, so its words")
+
+
+def test_a_lists_label_is_one_label(tmp_path: Path) -> None:
+    write(tmp_path, "words.txt", "casino\n")
+    (told,) = problems(tmp_path, "labels: {}\nkeywords: [{file: words.txt, label: prohibited}]")
+    assert told.startswith("4: keywords[0].label: should be one label of the taxonomy, not a category;")
+    assert told.endswith(" (got 'prohibited')")
+
+
+def test_faults_of_the_policy_and_of_its_lists_come_in_one_go(tmp_path: Path) -> None:
+    write(tmp_path, "twice.txt", "casino\nCASINO\n")
+    told = problems(
+        tmp_path,
+        """labels: {sexy: {review: 2}}
+keywords:
+  - {file: twice.txt, label: prohibited.gambling}
+  - {file: none.txt, label: prohibited.gambling}
+""",
+    )
+    assert told == [
+        "3: labels.sexy.review: Input should be less than or equal to 1 (got 2)",
+        "6: keywords[1].file: no such file; the path is relative to the policy's folder (got 'none.txt')",
+        "twice.txt:2: stands in line 1 already (got 'CASINO')",
+    ]
+
+
+def test_faults_that_only_show_in_the_whole_come_with_those_of_the_lists(tmp_path: Path) -> None:
+    write(tmp_path, "twice.txt", "casino\ncasino\n")
+    told = problems(tmp_path, "labels: {}\nkeywords: [{file: twice.txt, label: prohibited.gambling}]")
+    assert [line.split(": ")[0] for line in told] == ["4", "twice.txt:2"]
+
+
+def with_lists(folder: Path, contact: str, gambling: str) -> str:
+    write(folder, "contact.txt", contact)
+    write(folder, "gambling.txt", gambling)
+    return load(
+        folder,
+        """labels: {advertising: {review: 0.5}, prohibited: {review: 0.5}}
+keywords:
+  - {file: contact.txt, label: advertising.contact}
+  - {file: gambling.txt, label: prohibited.gambling}
+""",
+    ).version
+
+
+def test_the_version_is_of_the_text_of_the_policy_and_its_lists(tmp_path: Path) -> None:
+    version = with_lists(tmp_path, "whatsapp\n", "casino\n")
+    assert with_lists(tmp_path, "whatsapp\n", "casino\n") == version
+    assert with_lists(tmp_path, "whatsapp\n", "casino\nbaccarat\n") != version
+
+
+def test_the_version_changes_when_a_word_moves_from_one_list_to_the_next(tmp_path: Path) -> None:
+    assert with_lists(tmp_path, "a\nb\n", "c\n") != with_lists(tmp_path, "a\n", "b\nc\n")
+
+
+def test_the_version_changes_with_the_policys_own_text(tmp_path: Path) -> None:
+    assert load(tmp_path, "labels: {}").version != load(tmp_path, "labels: {}\nblind_after: 61s").version
+
+
+@pytest.mark.parametrize("label", ["pornography.child", "minors.soft_porn"])
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("labels: {%(group)s: {review: 0.5}}", False),
+        ("labels: {%(label)s: {review: 0.5}}", False),
+        ("defaults: {store_evidence: true}\nlabels: {%(label)s: {review: 0.5}}", False),
+        ("labels: {%(group)s: {review: 0.5, store_evidence: true}}", False),
+        ("labels: {%(label)s: {review: 0.5, store_evidence: true}}", True),
+        ("labels: {%(label)s: {review: 0.5, store_evidence: false}}", False),
+    ],
+)
+def test_pictures_of_minors_are_stored_only_where_the_label_itself_says_so(
+    tmp_path: Path, label: str, text: str, stored: bool
+) -> None:
+    rules = load(tmp_path, text % {"label": label, "group": label.split(".", maxsplit=1)[0]}).rules
+    assert rules[label].store_evidence is stored
+
+
+def test_other_pictures_are_stored_unless_a_policy_forbids_it(tmp_path: Path) -> None:
+    rules = load(tmp_path, "labels: {sexy: {review: 0.5}, values: {review: 0.5, store_evidence: false}}").rules
+    assert rules["sexy.kissing"].store_evidence
+    assert not rules["values.smoking"].store_evidence
