@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import signal
 from pathlib import Path
@@ -99,13 +100,19 @@ def watch(  # noqa: PLR0913, PLR0917 - the options of a command
 def _watch_settings(config: Path | None, room: str, kafka: str | None, given: dict[str, Any]) -> Settings:
     """The file's settings, then what the command line said, then what neither did."""
     settings = merged(load_settings(config) if config is not None else Settings(), given)
-    folder = re.sub(r"[^A-Za-z0-9_-]", "_", room)[:100]
+    folder = _folder_name(room)
     rest = {
         "models": settings.models if settings.models is not None else DEFAULT_MODELS,
         "state": settings.state if settings.state is not None else Path("streammon-state") / folder,
         "kafka": _kafka(settings.kafka, kafka),
     }
     return merged(settings, rest)
+
+
+def _folder_name(room: str) -> str:
+    """A plain name for a room's folder; a digest keeps two rooms apart that look alike without their odd characters."""
+    plain = re.sub(r"[^A-Za-z0-9_-]", "_", room)[:60]
+    return plain if plain == room else f"{plain}-{hashlib.sha256(room.encode()).hexdigest()[:10]}"
 
 
 def _kafka(configured: KafkaConfig, bootstrap: str | None) -> KafkaConfig:

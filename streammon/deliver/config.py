@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, StringConstraints
 
 from streammon.config import FilePath, Section
+
+
+def _known_ports(bootstrap: str) -> str:
+    for broker in bootstrap.split(","):
+        if not 0 < int(broker.rpartition(":")[2]) < 65536:
+            raise ValueError("should have ports from 1 to 65535")
+    return bootstrap
+
+
+Bootstrap = Annotated[
+    str, StringConstraints(pattern=r"^[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*$"), AfterValidator(_known_ports)
+]
 
 
 class KafkaConfig(Section):
     """The brokers that events are published to."""
 
-    bootstrap: str | None = Field(
+    bootstrap: Bootstrap | None = Field(
         default=None,
-        pattern=r"^[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*$",
         description="host:port, or several joined by commas; null publishes nothing to Kafka",
     )
     client_id: str = Field(default="streammon", min_length=1, max_length=100)

@@ -27,7 +27,7 @@ from streammon.events import EvidenceStatus, Phase
 from tests.integration.watching import CLIP, Consumed, Watching, consume, need, need_weights
 
 TRUTH = read_truth(CLIP.with_suffix(".json"))
-INTERVAL_S = 1.0
+INTERVAL_S = 2.0
 SLACK_S = INTERVAL_S + 1.0  # ffmpeg starts up, nginx hands over at a key frame
 ROOMS = ("by-rtmp", "by-hls")
 
@@ -139,7 +139,7 @@ def test_the_metrics_tell_what_was_done(run: Run) -> None:
     assert run.ready == 200
     sampled = samples["streammon_frames_sampled_total", ROOMS[0]]
     assert 0.8 * TRUTH.duration_s / INTERVAL_S <= sampled <= 1.1 * TRUTH.duration_s / INTERVAL_S + 2
-    assert samples["streammon_frames_analysed_total", "ocr"] >= 0.8 * sampled
+    assert samples["streammon_frames_analysed_total", "ocr"] >= 0.8 * sampled - 1
     assert samples["streammon_events_total", "advertising.qr_code", "start", "block"] == 1
     assert samples["streammon_outbox_events", "kafka"] == 0
     assert samples["streammon_frames_decoded_total", ROOMS[0]] < samples["streammon_packets_total", ROOMS[0]]
