@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -89,6 +90,7 @@ def until_dead(pid: int, within_s: float) -> None:
 
 def held() -> tuple[int, int, list[str], list[str]]:
     """Descriptors, mapped arenas, threads and child processes of this process."""
+    gc.collect()  # what earlier tests dropped goes now, not somewhere between two counts
     tasks = Path("/proc/self/task").iterdir()
     children = [child for task in tasks for child in (task / "children").read_text(encoding="utf-8").split()]
     arenas = Path("/proc/self/maps").read_text(encoding="utf-8").count("streammon-frames")
