@@ -49,6 +49,10 @@ lint: $(VENV)/.dev ## ruff and mypy
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
+.PHONY: conformance
+conformance: $(VENV)/.dev ## how playlists and odd media are read, on the material that EVAL_DIR names
+	@$(BIN)/python -m tests.benchmarks.conformance
+
 .PHONY: bench-sampling
 bench-sampling: $(VENV)/.dev ## CPU of decoding and sampling, beside PyAV and OpenCV as most people use them
 	@$(BIN)/python -m tests.benchmarks.bench_sampling

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from ipaddress import ip_network
 from pathlib import Path
 from threading import Event, Thread
 
@@ -32,6 +35,7 @@ from streammon.errors import StreammonError
 from streammon.events import StreamEvent, ViolationEvent
 from streammon.fleet.config import Settings
 from streammon.fleet.monitor import Monitor
+from streammon.ingest.config import IngestConfig
 
 CLIP = Path(__file__).with_name("room.mp4")
 TOPICS = ("streammon.violations", "streammon.streams")
@@ -102,7 +106,8 @@ def _play(models: Path, interval_s: float) -> list[str]:
         _console.print(f"  broker at {bootstrap}, RTMP by {server.kind}", style="dim")
         state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="streammon-demo-")))
         kafka = KafkaConfig(bootstrap=bootstrap)
-        settings = Settings(interval=interval_s, models=models, state=state, kafka=kafka)
+        ingest = IngestConfig(allow_networks=(ip_network("127.0.0.0/8"),))
+        settings = Settings(interval=interval_s, models=models, state=state, kafka=kafka, ingest=ingest)
         with _step("loading and warming up the models"):
             monitor = Monitor(settings, write=None)
             stack.callback(monitor.close)
@@ -132,9 +137,14 @@ def _go_live(stack: ExitStack, server: RtmpServer) -> dict[str, tuple[str, ClipT
     rtmp = stack.enter_context(LiveRtmp(CLIP, rtmp_url, loop=2))
     hls = stack.enter_context(LiveHls(CLIP, loop=2))
     return {
-        "hls-room": (hls.url, lambda moment: moment.pts_s),  # it is joined at its first segment
-        "rtmp-room": (rtmp_url, lambda moment: (moment.received_at - rtmp.started_at).total_seconds()),
+        "hls-room": (hls.url, lambda moment: _seconds(hls.started_at, moment.program_at)),
+        "rtmp-room": (rtmp_url, lambda moment: _seconds(rtmp.started_at, moment.received_at)),
     }
+
+
+def _seconds(start: datetime, at: datetime | None) -> float:
+    """Seconds from one to the other; never, where a stream lost the clock that it had."""
+    return math.inf if at is None else (at - start).total_seconds()
 
 
 def main() -> int:

@@ -30,6 +30,8 @@ PUBLISH_BYTES = 1 << 19
 LINGER_S = 1.0
 """How long messages may lie unsent; we flush long before that."""
 CONNECT_S = 3.0
+POLL_S = 0.01
+IDLE_S = 0.15
 REQUEST_S = 5.0
 
 
@@ -190,9 +192,13 @@ class Consumer:
         A caller that stops reading in the middle gets the rest by the next call.
         """
         until_s = time.monotonic() + seconds
-        while (left_s := until_s - time.monotonic()) > 0 and not (stop and stop.is_set()):
+        idle = stop if stop is not None else threading.Event()
+        while (left_s := until_s - time.monotonic()) > 0 and not idle.is_set():
             if not self._polled:
-                self._poll(min(left_s, 0.2))
+                self._poll(min(left_s, POLL_S))
+            if not self._polled:
+                # Not all brokers hold an empty fetch back as Kafka does; asking those again at once takes a whole core.
+                idle.wait(min(left_s, IDLE_S))
             while self._polled:
                 yield self._polled.popleft()
 

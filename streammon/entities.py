@@ -20,13 +20,15 @@ class Room:
     """One live room to watch.
 
     `passthrough` is opaque to us, echoed in every event, and at most 1 KiB as JSON. `url` may carry secrets: it is
-    never logged or published; `room_id` is what names a room to people.
+    never logged or published; `room_id` is what names a room to people. `url_command` prints the URL anew before each
+    connection, for addresses that expire; `url` then only says how it is carried.
     """
 
     room_id: str
     url: str
     tenant: str = "default"
     policy: str = "live-default"
+    url_command: tuple[str, ...] = ()
     interval_s: float = 2.0
     priority: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)

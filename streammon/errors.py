@@ -74,6 +74,36 @@ class SourceUnreachable(SourceError):
     code = "unreachable"
 
 
+class SourceDenied(SourceError):
+    """The server wants other credentials (401, 403)."""
+
+    code = "denied"
+
+
+class SourceForbidden(SourceError):
+    """The address is not one that this monitor may connect to."""
+
+    code = "forbidden_address"
+
+
+class SourceTooLarge(SourceError):
+    """Something is larger than a stream's parts may be."""
+
+    code = "too_large"
+
+
+class SourceStopped(SourceError):
+    """The room is being stopped; nothing is wrong."""
+
+    code = "stopped"
+
+
+class SourceFinished(SourceError):
+    """The publisher says that the stream is over. It may come back."""
+
+    code = "end_of_stream"
+
+
 class SourceEnded(SourceError):
     """The publisher left, or the connection broke."""
 

@@ -184,6 +184,7 @@ class StreamEvent:
     at: Utc
     monitor: Monitor
     blind: tuple[BlindTime, ...] = field(default_factory=tuple)
+    detail: Annotated[str | None, Meta(description="What is wrong and the cure, in a line for people.")] = None
 
     @property
     def event_id(self) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 import signal
+from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 from threading import Event
 from typing import Annotated, Any
@@ -18,6 +21,8 @@ from streammon.deliver.config import KafkaConfig
 from streammon.entities import Room
 from streammon.fleet.config import HttpConfig, Settings, load_settings, merged
 from streammon.ingest.source import LIVE_SCHEMES
+
+_HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*([\x20-\x7e]*)")
 
 
 def _interval(text: str | None) -> float | None:
@@ -42,8 +47,16 @@ def _http(text: str | None) -> HttpConfig | None:
 
 
 def watch(  # noqa: PLR0913, PLR0917 - the options of a command
-    url: Annotated[str, typer.Argument(help="rtmp://, http:// or https:// stream, or a file, played as if live.")],
     room: Annotated[str, typer.Option("--room", help="The room's id: what events and metrics call it.")],
+    url: Annotated[
+        str | None, typer.Argument(help="rtmp://, http:// or https:// stream, or a file, played as if live.")
+    ] = None,
+    url_command: Annotated[
+        str | None, typer.Option("--url-command", help="A command that prints the URL; run before each connection.")
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option("--header", help="A header for HTTP requests, 'Name: value'; may be repeated.")
+    ] = None,
     interval: Annotated[
         str | None, typer.Option("--interval", help="Time between samples, such as 2s or 500ms.")
     ] = None,
@@ -55,17 +68,16 @@ def watch(  # noqa: PLR0913, PLR0917 - the options of a command
     config: Annotated[Path | None, typer.Option("--config", "-c", help="A streammon.yaml.")] = None,
     state: Annotated[Path | None, typer.Option("--state", help="Folder of the spool and the evidence.")] = None,
     http: Annotated[str | None, typer.Option("--http", help="Serve /metrics, /livez, /readyz on HOST:PORT.")] = None,
+    allow_network: Annotated[
+        list[str] | None, typer.Option("--allow-network", help="Streams may come from it too, such as 10.0.0.0/8.")
+    ] = None,
     models: ModelsOption = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every change of state.")] = False,
 ) -> None:
     """Watch one room and report what breaks the policy, until Ctrl-C."""
     from streammon.fleet.monitor import Monitor  # noqa: PLC0415 - loads every part; `check` and `models` need none
 
-    scheme, mark, _ = url.partition("://")
-    if mark and scheme.lower() not in LIVE_SCHEMES:
-        raise typer.BadParameter("the URL should begin with rtmp://, rtmps://, http:// or https://, or be a file")
-    if not room.isprintable() or not 0 < len(room) <= 200:
-        raise typer.BadParameter("--room should be 1 to 200 printable characters")
+    target = _room(room, url, url_command, header or [])
     log_to_stderr(verbose)
     with told():
         given: dict[str, Any] = {
@@ -76,14 +88,13 @@ def watch(  # noqa: PLR0913, PLR0917 - the options of a command
             "state": state,
             "http": _http(http),
         }
-        settings = _watch_settings(config, room, kafka, given)
-        target = Room(room_id=room, url=url, interval_s=settings.interval)
+        settings = _allowing(_watch_settings(config, room, kafka, given), allow_network or [])
         stop = _stop_on_signal()
         monitor = Monitor(settings, print_line)
         try:
             notes.print("loading the models …", style="dim")
             monitor.warm_up()
-            monitor.start([target])
+            monitor.start([replace(target, interval_s=settings.interval)])
             notes.print(f"watching {room}; Ctrl-C ends", style="dim")
             monitor.wait(stop)
         finally:
@@ -95,6 +106,32 @@ def watch(  # noqa: PLR0913, PLR0917 - the options of a command
         )
     if monitor.failed_rooms():
         raise typer.Exit(1)
+
+
+def _room(room_id: str, url: str | None, url_command: str | None, headers: list[str]) -> Room:
+    if not room_id.isprintable() or not 0 < len(room_id) <= 200:
+        raise typer.BadParameter("--room should be 1 to 200 printable characters")
+    if (url is None) == (url_command is None):
+        raise typer.BadParameter("give a URL, or --url-command in its place")
+    scheme, mark, _ = (url or "").partition("://")
+    if mark and scheme.lower() not in LIVE_SCHEMES:
+        raise typer.BadParameter("the URL should begin with rtmp://, rtmps://, http:// or https://, or be a file")
+    try:
+        command = tuple(shlex.split(url_command or ""))
+    except ValueError as error:
+        raise typer.BadParameter(f"--url-command: {error}") from error
+    if url_command is not None and not command:
+        raise typer.BadParameter("--url-command is empty")
+    return Room(room_id=room_id, url=url or "", url_command=command, headers=dict(map(_header, headers)))
+
+
+def _header(text: str) -> tuple[str, str]:
+    match = _HEADER.fullmatch(text)
+    if match is None:
+        raise typer.BadParameter(
+            f"--header should be 'Name: value' in plain characters, not {text.partition(':')[0]!r}"
+        )
+    return match[1], match[2]
 
 
 def _watch_settings(config: Path | None, room: str, kafka: str | None, given: dict[str, Any]) -> Settings:
@@ -113,6 +150,15 @@ def _folder_name(room: str) -> str:
     """A plain name for a room's folder; a digest keeps two rooms apart that look alike without their odd characters."""
     plain = re.sub(r"[^A-Za-z0-9_-]", "_", room)[:60]
     return plain if plain == room else f"{plain}-{hashlib.sha256(room.encode()).hexdigest()[:10]}"
+
+
+def _allowing(settings: Settings, networks: list[str]) -> Settings:
+    try:
+        more = tuple(ip_network(network) for network in networks)
+    except ValueError as error:
+        raise typer.BadParameter(f"--allow-network: {error}") from error
+    ingest = settings.ingest.model_copy(update={"allow_networks": (*settings.ingest.allow_networks, *more)})
+    return merged(settings, {"ingest": ingest})
 
 
 def _kafka(configured: KafkaConfig, bootstrap: str | None) -> KafkaConfig:

@@ -55,8 +55,12 @@ def _violation(event: ViolationEvent) -> str:
 
 
 def _stream(event: StreamEvent) -> str:
-    why = f" ({event.reason})" if event.reason else ""
-    return printable(f"{event.at:%H:%M:%S}  ROOM    {event.state.value}{why}  {event.room_id}  session {event.session}")
+    line = f"{event.at:%H:%M:%S}  ROOM    {event.state.value:<11}  {event.room_id}  session {event.session}"
+    if event.reason:
+        line += f"  ({event.reason})"
+    if event.detail:
+        line += f"  {event.detail}"
+    return printable(line)
 
 
 def _clock(seconds: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
@@ -14,7 +13,7 @@ from streammon.detect.engine import Engine
 from streammon.entities import Frame, Outcome
 from streammon.errors import StreammonError
 from streammon.fleet.commit import Committer
-from streammon.fleet.rooms import FINAL_STATES, RoomBook
+from streammon.fleet.rooms import OVER_STATES, RoomBook
 from streammon.ingest.mailbox import Mailbox
 from streammon.ingest.wire import RoomChanged
 from streammon.judge.room import Now
@@ -40,7 +39,7 @@ class Pipeline:
         self._committer = committer
         self._metrics = metrics
         self._changes: SimpleQueue[RoomChanged] = SimpleQueue()
-        self._held_back: deque[RoomChanged] = deque()
+        self._unapplied: list[RoomChanged] = []
         self._stop = Flag()
         self._drained = Flag()
         self._alive_s = time.monotonic()
@@ -79,7 +78,7 @@ class Pipeline:
             while not self._stop.is_set():
                 self._round(_IDLE_S)
             self._judge_remaining()
-            self._apply_remaining()
+            self._apply_changes()  # a room that had ended by itself is told as that, not as stopped
             self._committer.commit(self._rooms.stop(_now()), None, self._stop)
         except StreammonError as error:
             self.failure = error
@@ -91,32 +90,37 @@ class Pipeline:
     def _round(self, timeout_s: float) -> None:
         self._alive_s = time.monotonic()
         self._apply_changes()
-        frame = self._mailbox.take(0.0 if self._held_back else timeout_s)
+        frame = self._mailbox.take(timeout_s)
         if frame is not None:
             self._judge(frame)
-        elif self._held_back:
-            self._apply_final(self._held_back.popleft())
         if time.monotonic() >= self._tick_due_s:
             self._tick_due_s = time.monotonic() + _TICK_EVERY_S
             self._committer.commit(self._rooms.tick(_now()), None, self._stop)
         self._metrics.mailbox_frames.set(self._mailbox.waiting())
 
     def _apply_changes(self) -> None:
-        """Applies the changes that have come. One that ends a room waits until its last frames are judged."""
+        """Applies the changes that have come, each room's in order.
+
+        One that ends a stream waits until the last frames before it are judged, and those after it wait with it.
+        """
+        self._take_changes()
+        held: set[str] = set()
+        for change in list(self._unapplied):
+            over = change.state in OVER_STATES
+            if change.room_id in held or (over and self._mailbox.waiting_until(change.room_id, change.session)):
+                held.add(change.room_id)
+                continue
+            self._unapplied.remove(change)
+            self._committer.commit(self._rooms.change(change, _now()), None, self._stop)
+            if over and self._rooms.all_final():
+                self._drained.set()
+
+    def _take_changes(self) -> None:
         while True:
             try:
-                change = self._changes.get_nowait()
+                self._unapplied.append(self._changes.get_nowait())
             except Empty:
                 return
-            if change.state in FINAL_STATES:
-                self._held_back.append(change)
-            else:
-                self._committer.commit(self._rooms.change(change, _now()), None, self._stop)
-
-    def _apply_final(self, change: RoomChanged) -> None:
-        self._committer.commit(self._rooms.change(change, _now()), None, self._stop)
-        if self._rooms.all_final():
-            self._drained.set()
 
     def _judge(self, frame: Frame) -> None:
         observations = self._engine.examine(frame)
@@ -126,12 +130,6 @@ class Pipeline:
             counter = self._metrics.analysed if fresh else self._metrics.detector_errors
             counter.labels(observation.detector).inc()
         self._metrics.frame_age_seconds.observe(time.monotonic() - frame.received_s)
-
-    def _apply_remaining(self) -> None:
-        """Rooms that had ended by themselves are told as that, not as stopped."""
-        self._apply_changes()
-        while self._held_back:
-            self._apply_final(self._held_back.popleft())
 
     def _judge_remaining(self) -> None:
         while (frame := self._mailbox.take(0.0)) is not None:

@@ -16,8 +16,10 @@ from streammon.metrics import Metrics
 
 Event = ViolationEvent | StreamEvent
 
-FINAL_STATES = frozenset({RoomState.ENDED, RoomState.FAILED, RoomState.STOPPED})
+FINAL_STATES = frozenset({RoomState.FAILED, RoomState.STOPPED})
 """A room in one of these is no longer watched by this owner."""
+OVER_STATES = FINAL_STATES | {RoomState.ENDED}
+"""A room in one of these has no stream, maybe for now: its incidents end."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,9 +57,9 @@ class RoomBook:
             None if change.state is RoomState.STREAMING else change.reason or change.state.value, now.monotonic_s
         )
         events: list[Event] = []
-        if change.state in FINAL_STATES:
+        if change.state in OVER_STATES:
             stopped = change.state is RoomState.STOPPED
-            events += watched.judge.close(EndReason.STOPPED if stopped else EndReason.ROOM_ENDED, now)
+            events += watched.judge.end_all(EndReason.STOPPED if stopped else EndReason.ROOM_ENDED, now)
         self._count_change(watched, change)
         events.append(self._stream_event(watched, change))
         watched.state = change.state
@@ -115,6 +117,7 @@ class RoomBook:
             at=change.at,
             monitor=self._monitor,
             blind=watched.blind.totals(),
+            detail=change.detail,
         )
 
     def _count_change(self, watched: _Watched, change: RoomChanged) -> None:

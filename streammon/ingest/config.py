@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, IPvAnyNetwork
 
-from streammon.config import Seconds, Section
+from streammon.config import FilePath, Seconds, Section
 
 
 class IngestConfig(Section):
@@ -15,6 +15,11 @@ class IngestConfig(Section):
     backoff_first: Seconds = Field(default=0.5, gt=0, description="longest wait before the first reconnect")
     backoff_cap: Seconds = Field(default=30.0, gt=0, description="longest wait before any reconnect")
     longest_side_px: int = Field(default=1280, ge=160, le=3840, description="larger pictures are scaled down to this")
+    max_height: int = Field(default=720, ge=144, le=4320, description="the HLS rendition to take: the best up to this")
+    allow_networks: tuple[IPvAnyNetwork, ...] = Field(
+        default=(), description="networks that streams may come from beside public addresses, such as 10.0.0.0/8"
+    )
+    ca_file: FilePath | None = Field(default=None, description="PEM authorities to trust beside the system's")
     slots_per_room: int = Field(default=4, ge=1, le=32, description="samples a room may have waiting for the engine")
     max_rooms: int = Field(default=150, ge=1, le=1000, description="rooms in one ingest process")
 

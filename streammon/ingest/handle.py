@@ -114,6 +114,7 @@ class IngestHandle:
                 room_id=room.room_id,
                 url=room.url,
                 headers=dict(room.headers),
+                url_command=list(room.url_command),
                 interval_s=room.interval_s,
                 session_base=session_base,
                 slots=slots,

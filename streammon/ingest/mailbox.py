@@ -56,6 +56,11 @@ class Mailbox:
         with self._changed:
             return sum(len(letters) for letters in self._rooms.values())
 
+    def waiting_until(self, room_id: str, session: int) -> bool:
+        """Whether frames of a room wait that came in this session or in an earlier one."""
+        with self._changed:
+            return any(letter.ready.session <= session for letter in self._rooms.get(room_id, ()))
+
     def _take_first(self) -> Letter | None:
         heads = [letters for letters in self._rooms.values() if letters]
         return min(heads, key=lambda letters: letters[0].ready.deadline_s).popleft() if heads else None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import queue
 import time
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from fractions import Fraction
 from threading import Event, Lock, Thread
 
 import av
@@ -15,11 +17,14 @@ from av.video.stream import VideoStream
 
 from streammon.backoff import Backoff
 from streammon.entities import Image, RoomState
-from streammon.errors import InternalFault, SourceError
+from streammon.errors import InternalFault, SourceError, SourceFinished, SourceStopped
+from streammon.ingest.address import AddressPolicy
 from streammon.ingest.arena import Arena
 from streammon.ingest.config import IngestConfig
+from streammon.ingest.opening import open_source
+from streammon.ingest.refresh import fresh_url
 from streammon.ingest.sampler import Arrival, Sample, Sampler
-from streammon.ingest.source import Source, SourceRequest
+from streammon.ingest.source import Received, Source, SourceRequest
 from streammon.ingest.timeline import Timeline
 from streammon.ingest.wire import AddRoom, Channel, FrameReady, RoomChanged, RoomStats, ToIngest
 
@@ -47,6 +52,8 @@ class RoomWorker:
     def __init__(self, add: AddRoom, config: IngestConfig, arena: Arena, channel: Channel[ToIngest]) -> None:
         self.room_id = add.room_id
         self._request = SourceRequest(url=add.url, headers=add.headers)
+        self._url_command = add.url_command
+        self._live = self._request.live or bool(add.url_command)
         self._config = config
         self._arena = arena
         self._channel = channel
@@ -56,9 +63,9 @@ class RoomWorker:
         for slot in add.slots:
             self._free.put(slot)
         self._seq = 0
+        self._state = RoomState.CONNECTING
         self._starved = False
         self._stop = Event()
-        self._sampler: Sampler | None = None
         self._counts = _Counts()
         self._counting = Lock()
         self._backoff = Backoff(first_s=config.backoff_first, cap_s=config.backoff_cap)
@@ -107,37 +114,42 @@ class RoomWorker:
             except Exception:  # noqa: BLE001 - the thread's top frame
                 _log.exception("room thread failed", extra={"room_id": self.room_id})
                 fault = InternalFault("a fault of the monitor's own; its log says where")
-                if self._request.live:
-                    self._back_off(fault)
+                if self._live:
+                    self._wait_after(fault)
                     continue
                 self._change(RoomState.FAILED, fault.code, str(fault))
             return
 
     def _watch(self) -> None:
         while not self._stop.is_set():
-            self._change(RoomState.CONNECTING)
+            if self._state is not RoomState.ENDED:
+                self._change(RoomState.CONNECTING)
             try:
                 self._one_session()
+            except SourceStopped:
+                break
             except SourceError as error:
-                if not self._request.live:
+                if not self._live:
                     self._change(RoomState.FAILED, error.code, str(error))
                     return
-                self._back_off(error)
+                self._wait_after(error)
             else:
-                if not self._request.live and not self._stop.is_set():
-                    self._change(RoomState.ENDED, "end_of_file", "the file has been played to its end")
-                    return
+                if not self._stop.is_set():
+                    self._change(RoomState.ENDED, "end_of_file", "it has been played to its end")
+                break
         self._change(RoomState.STOPPED)
 
-    def _back_off(self, error: SourceError) -> None:
-        self._change(RoomState.BACKING_OFF, error.code, str(error))
+    def _wait_after(self, error: SourceError) -> None:
+        """Waits until the stream is worth another try. One that is over is looked at again without a word."""
+        over = isinstance(error, SourceFinished)
+        if not over or self._state is not RoomState.ENDED:
+            self._change(RoomState.ENDED if over else RoomState.BACKING_OFF, error.code, str(error))
         self._failures += 1
         self._stop.wait(self._backoff.delay_s(self._failures))
 
     def _one_session(self) -> None:
-        with Source(self._request, self._config) as source:
-            self._session += 1
-            self._change(RoomState.STREAMING)
+        request = replace(self._request, url=self._current_url(), resumed=self._session > 0)
+        with closing(open_source(request, self._config, self._stop)) as source:
             started_s = time.monotonic()
             try:
                 self._sample(source)
@@ -145,22 +157,44 @@ class RoomWorker:
                 if time.monotonic() - started_s >= _GOOD_SESSION_S:
                     self._failures = 0
 
+    def _current_url(self) -> str:
+        if not self._url_command:
+            return self._request.url
+        url = fresh_url(self._url_command, self._stop)
+        AddressPolicy().check_scheme(url)  # files come from the command line only
+        return url
+
     def _sample(self, source: Source) -> None:
-        timeline = Timeline(source.time_base)
-        interval_s = self._interval_s
-        sampler = Sampler(source.stream.codec_context, interval_s)
-        for packet in source.packets(self._stop):
-            if interval_s != self._interval_s:
-                interval_s = self._interval_s
-                sampler.set_interval(interval_s)
-            stamp = packet.pts if packet.pts is not None else packet.dts
-            if stamp is None:
-                continue
-            arrival = Arrival(pts_s=timeline.seconds(stamp), received_at=datetime.now(UTC), received_s=time.monotonic())
-            sample = sampler.feed(packet, arrival)
-            self._count(packet, sampler)
-            if sample is not None:
-                self._hand_over(sample)
+        timeline: Timeline | None = None
+        sampler: Sampler | None = None
+        for run in source.runs():
+            time_base = Fraction(run.stream.time_base or Fraction(1, 90_000))
+            if timeline is None or sampler is None:
+                self._session += 1
+                self._change(RoomState.STREAMING)
+                timeline, sampler = Timeline(time_base), Sampler(run.stream.codec_context, self._interval_s)
+            else:
+                timeline.begin_run(time_base)
+                sampler.begin_run(run.stream.codec_context)
+            for received in run.packets():
+                self._take(received, timeline, sampler)
+
+    def _take(self, received: Received, timeline: Timeline, sampler: Sampler) -> None:
+        packet = received.packet
+        sampler.set_interval(self._interval_s)
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None:
+            return
+        arrival = Arrival(
+            pts_s=timeline.seconds(stamp),
+            received_at=received.received_at,
+            received_s=received.received_s,
+            program_at=received.program_at,
+        )
+        sample = sampler.feed(packet, arrival)
+        self._count(packet, sampler)
+        if sample is not None:
+            self._hand_over(sample)
 
     def _count(self, packet: av.Packet[VideoStream], sampler: Sampler) -> None:
         with self._counting:
@@ -204,7 +238,7 @@ class RoomWorker:
             seq=self._seq,
             session=self._session,
             pts_s=sample.arrival.pts_s,
-            program_at=None,
+            program_at=sample.arrival.program_at,
             received_at=sample.arrival.received_at,
             received_s=sample.arrival.received_s,
             deadline_s=deadline_s,
@@ -216,6 +250,7 @@ class RoomWorker:
         )
 
     def _change(self, state: RoomState, reason: str | None = None, detail: str | None = None) -> None:
+        self._state = state
         _log.info("room is %s", state.value, extra={"room_id": self.room_id, "reason": reason})
         self._channel.send(
             RoomChanged(

@@ -26,11 +26,15 @@ _REORDER_PACKETS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """When a packet came and what it shows: `pts_s` of the session, wall clock and monotonic clock."""
+    """When a packet came and what it shows: `pts_s` of the session, wall clock and monotonic clock.
+
+    `program_at` is the publisher's wall clock, None where the stream gives none.
+    """
 
     pts_s: float
     received_at: datetime
     received_s: float
+    program_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +89,22 @@ class Sampler:
         self._arrivals: dict[int, Arrival] = {}
         self._synced = False
 
+    def begin_run(self, decoder: VideoCodecContext) -> None:
+        """From the next packet on the video has another decoder: another encoding, or a break in the stream."""
+        self._decoder = decoder
+        self._decoder.skip_frame = "NONREF"
+        self._gop = _Gop()
+        self._arrivals.clear()
+        self._synced = False
+
     def set_interval(self, interval_s: float) -> None:
         """Sample every `interval_s` seconds from the last sample on, but nothing that has already gone by.
 
         The one way a room's rate changes.
         """
-        self._due_s = max(self._due_s + interval_s - self._interval_s, self._latest_s)
-        self._interval_s = interval_s
+        if interval_s != self._interval_s:
+            self._due_s = max(self._due_s + interval_s - self._interval_s, self._latest_s)
+            self._interval_s = interval_s
 
     def feed(self, packet: av.Packet[VideoStream], arrival: Arrival) -> Sample | None:
         """Takes the next packet, in decoding order; returns the sample that it completes, or None."""

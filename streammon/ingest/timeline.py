@@ -17,11 +17,16 @@ class Timeline:
         self._offset_s: float | None = None
         self._latest_s = 0.0
 
+    def begin_run(self, time_base: Fraction) -> None:
+        """From the next packet on the stream has another clock, which goes on where the last one was."""
+        self._time_base = time_base
+        self._offset_s = None
+
     def seconds(self, pts: int) -> float:
         """The `pts_s`, from 0, of a packet with that PTS in stream time base units."""
         raw_s = float(pts * self._time_base)
         if self._offset_s is None:
-            self._offset_s = -raw_s
+            self._offset_s = self._latest_s - raw_s
         pts_s = raw_s + self._offset_s
         if not -_REORDER_S <= pts_s - self._latest_s <= _LEAP_S:
             self._offset_s = self._latest_s - raw_s

@@ -35,6 +35,7 @@ class AddRoom(msgspec.Struct, tag=True, frozen=True):
     interval_s: float
     session_base: int
     slots: list[int]
+    url_command: list[str] = []
 
 
 class RemoveRoom(msgspec.Struct, tag=True, frozen=True):

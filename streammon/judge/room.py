@@ -89,6 +89,10 @@ class RoomJudge:
     def close(self, reason: EndReason, now: Now) -> list[ViolationEvent]:
         """Ends everything: the room is no longer watched. May be called twice."""
         self._closed = True
+        return self.end_all(reason, now)
+
+    def end_all(self, reason: EndReason, now: Now) -> list[ViolationEvent]:
+        """Ends what is open: the stream is over, for now."""
         return self._end(list(self._incidents.values()), reason, now)
 
     def _by_key(self, detections: list[Detection]) -> dict[Key, tuple[Detection, ...]]:

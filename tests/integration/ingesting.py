@@ -6,6 +6,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
 
 from streammon.entities import Frame, Room, RoomState
@@ -14,7 +15,10 @@ from streammon.ingest.handle import IngestHandle
 from streammon.ingest.mailbox import Mailbox
 from streammon.ingest.wire import RoomChanged, RoomStats
 
-CONFIG = IngestConfig(open_timeout=5.0, stall_after=5.0, backoff_first=0.2, backoff_cap=0.5, max_rooms=8)
+LOOPBACK = (ip_network("127.0.0.0/8"),)
+CONFIG = IngestConfig(
+    open_timeout=5.0, stall_after=5.0, backoff_first=0.2, backoff_cap=0.5, max_rooms=8, allow_networks=LOOPBACK
+)
 CLIP = Path(__file__).parents[2] / "sample_streams" / "room.mp4"
 
 

@@ -88,7 +88,7 @@ def test_a_file_s_frames_arrive_with_the_right_times_and_pictures(ear: Ear, mail
     with process(ear, mailbox) as handle:
         handle.add_room(room(path), session_base=4)
         frames = take(mailbox, 6)
-        ear.until(lambda: RoomState.ENDED in ear.states())
+        ear.until(lambda: RoomState.STOPPED in ear.states())
     assert [frame.seq for frame in frames] == [1, 2, 3, 4, 5, 6]
     assert [frame.moment.pts_s for frame in frames] == pytest.approx([0.0, 0.5, 1.0, 1.5, 2.0, 2.5], abs=0.13)
     assert [frame.key_frame for frame in frames] == [True, False] * 3
@@ -100,7 +100,7 @@ def test_a_file_s_frames_arrive_with_the_right_times_and_pictures(ear: Ear, mail
         assert timedelta(0) < datetime.now(UTC) - frame.moment.received_at < timedelta(seconds=15)
     paced_s = frames[-1].received_s - frames[0].received_s
     assert paced_s == pytest.approx(2.5, abs=0.5), "a file is watched as if it were live"
-    assert ear.states() == [RoomState.CONNECTING, RoomState.STREAMING, RoomState.ENDED]
+    assert ear.states() == [RoomState.CONNECTING, RoomState.STREAMING, RoomState.ENDED, RoomState.STOPPED]
     assert [change.session for change in ear.changes] == [4, 5, 5]
     assert sum(stats.sampled for stats in ear.stats) == 6
     assert sum(stats.packets for stats in ear.stats) == 75

@@ -17,6 +17,7 @@ import pytest
 from sample_streams.child import free_port
 from streammon.entities import RoomState
 from streammon.ingest.arena import Arena, create_arena_fd
+from streammon.ingest.config import IngestConfig
 from streammon.ingest.room import RoomWorker
 from streammon.ingest.wire import AddRoom, Channel, FrameReady, FromIngest, RoomChanged, ToIngest
 from tests.integration.ingesting import CONFIG
@@ -26,7 +27,7 @@ from tests.media import clip
 class Engine:
     """The engine's side of one room, in this process: it hears all, and gives a slot back only when told to."""
 
-    def __init__(self, url: str, arena_fd: int, slots: int, interval_s: float) -> None:
+    def __init__(self, url: str, arena_fd: int, slots: int, interval_s: float, config: IngestConfig) -> None:
         ours, theirs = socket.socketpair()
         self.channel: Channel[FromIngest] = Channel(Connection(ours.detach()), FromIngest)
         self._theirs: Channel[ToIngest] = Channel(Connection(theirs.detach()), ToIngest)
@@ -34,13 +35,17 @@ class Engine:
         add = AddRoom(
             room_id="r1", url=url, headers={}, interval_s=interval_s, session_base=0, slots=list(range(slots))
         )
-        self.room = RoomWorker(add, CONFIG, self._arena, self._theirs)
+        self.room = RoomWorker(add, config, self._arena, self._theirs)
         self.frames: list[FrameReady] = []
         self.changes: list[RoomChanged] = []
 
+    @property
+    def states(self) -> list[RoomState]:
+        return [change.state for change in self.changes]
+
     def hear_until(self, state: RoomState, times: int = 1, within_s: float = 8.0) -> None:
         give_up_s = time.monotonic() + within_s
-        while [change.state for change in self.changes].count(state) < times:
+        while self.states.count(state) < times:
             assert time.monotonic() < give_up_s, f"only heard {self.changes}"
             message = self.channel.receive(0.1)
             if isinstance(message, FrameReady):
@@ -57,9 +62,9 @@ class Engine:
 
 
 @contextmanager
-def engine(url: str, slots: int = 4, interval_s: float = 0.5) -> Iterator[Engine]:
+def engine(url: str, slots: int = 4, interval_s: float = 0.5, config: IngestConfig = CONFIG) -> Iterator[Engine]:
     fd = create_arena_fd(slots * CONFIG.slot_bytes)
-    made = Engine(url, fd, slots, interval_s)
+    made = Engine(url, fd, slots, interval_s, config)
     os.close(fd)
     made.room.start()
     try:
@@ -68,27 +73,45 @@ def engine(url: str, slots: int = 4, interval_s: float = 0.5) -> Iterator[Engine
         made.close()
 
 
+class Web(ThreadingHTTPServer):
+    """Serves `pages` on loopback, by path; what is not there is forbidden."""
+
+    def __init__(self, pages: dict[str, bytes]) -> None:
+        super().__init__(("127.0.0.1", 0), Request)
+        self.pages = pages
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}{path}"
+
+
+class Request(BaseHTTPRequestHandler):
+    server: Web
+
+    def do_GET(self) -> None:
+        content = self.server.pages.get(self.path)
+        self.send_response(200 if content is not None else 403)
+        self.end_headers()
+        self.wfile.write(content if content is not None else b"")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Says nothing."""
+
+
 @pytest.fixture
-def server() -> Iterator[str]:
+def web() -> Iterator[Web]:
     """Ten seconds of video at `/video.ts`, sent as fast as they are read."""
-    content = clip(10.0)
-
-    class Request(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Says nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Request) as http:
+    with Web({"/video.ts": clip(10.0)}) as http:
         thread = threading.Thread(target=http.serve_forever, args=(0.02,))
         thread.start()
-        yield f"http://127.0.0.1:{http.server_port}/video.ts"
+        yield http
         http.shutdown()
         thread.join(2.0)
         assert not thread.is_alive()
+
+
+@pytest.fixture
+def server(web: Web) -> str:
+    return web.url("/video.ts")
 
 
 def test_frames_that_nobody_takes_are_dropped_and_do_not_make_the_room_late(server: str) -> None:
@@ -143,7 +166,7 @@ def test_a_file_that_is_no_video_fails_for_good(tmp_path: Path) -> None:
     with engine(str(path)) as made:
         made.hear_until(RoomState.FAILED)
         assert made.room.join(1.0)
-    assert [change.state for change in made.changes] == [RoomState.CONNECTING, RoomState.FAILED]
+    assert made.states == [RoomState.CONNECTING, RoomState.FAILED]
     assert made.changes[-1].reason == "not_media"
     assert "check that the URL is the stream" in (made.changes[-1].detail or "")
 
@@ -156,3 +179,71 @@ def test_a_stop_is_heard_while_a_sample_waits_for_a_slot(server: str) -> None:
         made.room.stop()
         assert made.room.join(1.0)
         made.hear_until(RoomState.STOPPED)
+
+
+def test_a_file_ends_and_then_stops(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(clip(0.4, container="mp4"))
+    with engine(str(path)) as made:
+        made.hear_until(RoomState.STOPPED)
+        assert made.room.join(1.0)
+    assert made.states == [RoomState.CONNECTING, RoomState.STREAMING, RoomState.ENDED, RoomState.STOPPED]
+    assert [change.reason for change in made.changes] == [None, None, "end_of_file", None]
+
+
+PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:%d\n#EXTINF:1,\n/1.ts\n%s"
+
+
+def test_a_stream_that_is_over_is_looked_at_again_without_a_word_until_it_comes_back(web: Web) -> None:
+    web.pages |= {"/live.m3u8": PLAYLIST % (7, b"#EXT-X-ENDLIST\n"), "/1.ts": clip(1.0)}
+    with engine(web.url("/live.m3u8")) as made:
+        made.hear_until(RoomState.ENDED)
+        assert made.channel.receive(1.5) is None, "it has been looked at again several times"
+        web.pages["/live.m3u8"] = PLAYLIST % (1, b"")
+        made.hear_until(RoomState.STREAMING, times=2)
+        made.room.stop()
+        made.hear_until(RoomState.STOPPED)
+    assert made.states == [
+        RoomState.CONNECTING, RoomState.STREAMING, RoomState.ENDED, RoomState.STREAMING, RoomState.STOPPED,
+    ]  # fmt: skip
+    assert [change.session for change in made.changes] == [0, 1, 1, 2, 2]
+    assert made.changes[2].reason == "end_of_stream"
+
+
+def test_a_stream_that_is_over_and_then_gone_says_so(web: Web) -> None:
+    web.pages |= {"/live.m3u8": PLAYLIST % (7, b"#EXT-X-ENDLIST\n"), "/1.ts": clip(0.4)}
+    with engine(web.url("/live.m3u8")) as made:
+        made.hear_until(RoomState.ENDED)
+        del web.pages["/live.m3u8"]
+        made.hear_until(RoomState.CONNECTING, times=2)
+    assert made.states[2:5] == [RoomState.ENDED, RoomState.BACKING_OFF, RoomState.CONNECTING]
+    assert made.changes[3].reason == "denied"
+
+
+def test_what_is_played_at_its_own_pace_is_not_overdue(web: Web) -> None:
+    web.pages |= {"/live.m3u8": PLAYLIST % (1, b"#EXT-X-ENDLIST\n"), "/1.ts": clip(4.0)}
+    late_s = []
+    with engine(web.url("/live.m3u8"), slots=32) as made:
+        while RoomState.ENDED not in made.states:
+            message = made.channel.receive(5.0)
+            assert message is not None
+            if isinstance(message, FrameReady):
+                late_s.append(time.monotonic() - message.received_s)
+            elif isinstance(message, RoomChanged):
+                made.changes.append(message)
+    assert len(late_s) == 8
+    assert max(late_s) < 0.5
+
+
+def test_an_address_that_may_not_be_connected_to_is_told(server: str) -> None:
+    with engine(server, config=CONFIG.model_copy(update={"allow_networks": ()})) as made:
+        made.hear_until(RoomState.BACKING_OFF, times=2)
+    assert {change.reason for change in made.changes if change.state is RoomState.BACKING_OFF} == {"forbidden_address"}
+    assert made.frames == []
+
+
+@pytest.mark.parametrize("url", ["rtmp://[::1/live/x", "http://[::1/live", "http://h:99999/", "https://\x00", "rtmp:"])
+def test_a_malformed_address_is_an_error_of_the_room_s_alone(url: str) -> None:
+    with engine(url) as made:
+        made.hear_until(RoomState.BACKING_OFF, times=2)
+    assert {change.reason for change in made.changes if change.state is RoomState.BACKING_OFF} == {"unreachable"}

@@ -127,7 +127,7 @@ def test_an_evidence_folder_that_cannot_be_written_is_told_and_the_events_go_out
 def test_a_url_that_nobody_answers_is_a_state_with_its_reason_and_no_traceback(tmp_path: Path) -> None:
     url = f"rtmp://127.0.0.1:{free_port()}/live/secret-key"
     with Watching(tmp_path, url, "r") as watching:
-        watching.wait_until_said("backing_off (unreachable)", 40.0)
+        watching.wait_until_said("(unreachable)  cannot connect: Connection refused; check host", 40.0)
         assert watching.interrupt() == 0
     assert "Traceback" not in watching.said
     assert "secret-key" not in watching.said
@@ -142,7 +142,7 @@ def test_what_is_no_video_fails_with_its_reason_and_exit_1(tmp_path: Path, conte
         path.write_bytes(content)
     with Watching(tmp_path, str(path), "r") as watching:
         assert watching.wait(40.0) == 1
-    assert f"failed ({reason})" in watching.said
+    assert f"ROOM    failed       r  session 0  ({reason})" in watching.said
     assert "Traceback" not in watching.said
 
 

@@ -48,7 +48,7 @@ class Watching:
         self._log = folder / f"{room}.log"
         self.state = folder / f"{room}-state"
         command = [str(Path(sys.executable).with_name("streammon")), "watch", url, "--room", room]
-        command += ["--models", str(MODELS), "--state", str(self.state), *options]
+        command += ["--allow-network", "127.0.0.0/8", "--models", str(MODELS), "--state", str(self.state), *options]
         with self._log.open("w") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
 

@@ -86,10 +86,11 @@ def test_stream_time_is_minutes_and_seconds(at_s: float, clock: str) -> None:
 
 
 def test_a_room_says_its_state_and_why() -> None:
-    assert told(STREAM) == "05:06:07  ROOM    backing_off (unreachable)  room-1  session 2"
-    assert told(replace(STREAM, state=RoomState.STREAMING, reason=None)).endswith(
-        "ROOM    streaming  room-1  session 2"
-    )
+    assert told(STREAM) == "05:06:07  ROOM    backing_off  room-1  session 2  (unreachable)"
+    flows = replace(STREAM, state=RoomState.STREAMING, reason=None)
+    assert told(flows).endswith("ROOM    streaming    room-1  session 2")
+    cure = replace(STREAM, detail="cannot connect; check the host")
+    assert told(cure).endswith("session 2  (unreachable)  cannot connect; check the host")
 
 
 @pytest.mark.parametrize(

@@ -71,15 +71,15 @@ class Station:
         self.pipeline = Pipeline(self.mailbox, Engine([self.detector]), book, committer, self.metrics)
         self.slot = 0
 
-    def put(self, *colours: Colour, room_id: str = "r1", age_s: float = 0.0) -> None:
+    def put(self, *colours: Colour, room_id: str = "r1", age_s: float = 0.0, session: int = 1) -> None:
         """Puts frames in as an ingest process's reader does, received a second apart, the first `age_s` ago."""
         for index, colour in enumerate(colours):
             slot, self.slot = self.slot, self.slot + 1
             self.arena.write(slot, plain(colour))
             received_s = time.monotonic() - age_s + index
             ready = FrameReady(
-                room_id=room_id, slot=slot, seq=slot, session=1, pts_s=float(slot), program_at=None, received_at=AT,
-                received_s=received_s, deadline_s=received_s + 4, key_frame=True, width=160, height=90,
+                room_id=room_id, slot=slot, seq=slot, session=session, pts_s=float(slot), program_at=None,
+                received_at=AT, received_s=received_s, deadline_s=received_s + 4, key_frame=True, width=160, height=90,
                 image_width=160, image_height=90,
             )  # fmt: skip
             release = partial(self.released.update, [slot])
@@ -133,15 +133,36 @@ def test_a_room_s_end_waits_until_its_last_frames_are_judged(station: Station) -
     assert station.detector.seen == [0, 1, 2]
 
 
-def test_it_is_drained_when_every_room_has_ended_and_not_before(station: Station) -> None:
+def test_it_is_drained_when_every_room_is_final_and_not_before(station: Station) -> None:
     station.pipeline.start()
     station.pipeline.post(change(RoomState.ENDED, "r1"))
     station.until_told("ended")
-    assert not station.pipeline.drained
-    station.put(RED, room_id="r2")
     station.pipeline.post(change(RoomState.FAILED, "r2"))
+    station.until_told("failed", room_id="r2")
+    assert not station.pipeline.drained, "a stream that is over may come back"
+    station.put(RED, room_id="r1")
+    station.pipeline.post(change(RoomState.STOPPED, "r1"))
     until(station.outbox, lambda: station.pipeline.drained)
-    assert station.told("r2") == [f"{ADULT} start", f"{ADULT} end", "failed"]
+    assert station.told("r1") == ["ended", f"{ADULT} start", f"{ADULT} end", "stopped"]
+
+
+def test_a_stream_that_comes_back_at_once_is_told_in_order(station: Station) -> None:
+    station.put(BLACK, RED, RED)
+    station.pipeline.post(change(RoomState.ENDED, reason="end_of_stream"))
+    station.pipeline.post(change(RoomState.STREAMING, session=2))
+    station.put(BLACK, GREEN, session=2)
+    station.pipeline.start()
+    station.until_told(f"{ADULT} start", f"{ADULT} end", "ended", "streaming", f"{GORE} start")
+    assert station.pipeline._rooms.states()["r1"] is RoomState.STREAMING
+
+
+def test_a_room_s_end_does_not_wait_for_the_frames_of_others(station: Station) -> None:
+    station.put(BLACK, BLACK, RED, room_id="r2")
+    station.pipeline.post(change(RoomState.ENDED, "r1"))
+    station.pipeline.start()
+    station.until_told(f"{ADULT} start", room_id="r2")
+    events = [event.room_id for event in committed(station.outbox)]
+    assert events == ["r1", "r2"]
 
 
 def test_a_stop_judges_what_waits_and_ends_every_incident(station: Station) -> None:

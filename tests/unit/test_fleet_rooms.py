@@ -1,4 +1,4 @@
-"""The rooms of one engine: each state becomes one event, a room that has ended stays ended, blind time is told."""
+"""The rooms of one engine: each state becomes one event, a room that is given up stays so, blind time is told."""
 
 from __future__ import annotations
 
@@ -145,11 +145,31 @@ def test_time_alone_ends_what_nobody_can_see(book: RoomBook) -> None:
     assert (event.phase, event.end_reason) == (Phase.END, EndReason.BLIND)
 
 
-def test_stop_ends_every_room_that_has_not_ended_once(book: RoomBook) -> None:
-    book.change(change(RoomState.ENDED, "r2"), now(1))
+def test_stop_ends_every_room_that_is_not_final_once(book: RoomBook) -> None:
+    book.change(change(RoomState.FAILED, "r2"), now(1))
     book.observe(seen(RED, 2), now(2))
     assert not book.all_final()
     assert told(book.stop(now(3))) == [(ADULT, "end"), ("", "stopped")]
     assert book.all_final()
     assert set(book.states().values()) <= FINAL_STATES
     assert book.stop(now(4)) == []
+
+
+def test_a_stream_that_is_over_is_watched_on_and_judged_when_it_comes_back(book: RoomBook, counted: Metrics) -> None:
+    book.change(change(RoomState.STREAMING), now(0))
+    book.observe(seen(RED, 1), now(1))
+    book.change(change(RoomState.ENDED, reason="end_of_stream"), now(2))
+    assert RoomState.ENDED not in FINAL_STATES
+    assert not book.all_final()
+    assert book.tick(now(100)) == []
+    assert value(counted, "streammon_blind_seconds_total", room="r1", cause="end_of_stream") == 98.0
+    (back,) = book.change(change(RoomState.STREAMING, session=2), now(101))
+    assert isinstance(back, StreamEvent)
+    assert (back.previous_state, back.session) == (RoomState.ENDED, 2)
+    assert told(book.observe(seen(RED, 102), now(102))) == [(ADULT, "start")]
+
+
+def test_a_room_whose_stream_is_over_is_told_as_stopped_at_the_end(book: RoomBook) -> None:
+    book.change(change(RoomState.ENDED, "r2"), now(1))
+    assert told(book.stop(now(3))) == [("", "stopped"), ("", "stopped")]
+    assert book.all_final()

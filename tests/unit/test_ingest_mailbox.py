@@ -151,3 +151,12 @@ def test_many_putters_and_one_taker_lose_and_double_nothing(post: Post) -> None:
         assert not putter.is_alive()
     assert sorted(taken) == list(range(32))
     assert post.released == dict.fromkeys(range(32), 1)
+
+
+def test_it_knows_whether_frames_of_a_room_s_session_wait(post: Post) -> None:
+    assert not post.mailbox.waiting_until("r1", 2)
+    post.put(3, 104.0)
+    assert [post.mailbox.waiting_until("r1", session) for session in (1, 2, 3)] == [False, True, True]
+    assert not post.mailbox.waiting_until("r2", 2)
+    post.taken()
+    assert not post.mailbox.waiting_until("r1", 2)

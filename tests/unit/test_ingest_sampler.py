@@ -73,9 +73,19 @@ class Playback:
     """One connection's packets, fed to a sampler."""
 
     def __init__(self, kind: str, interval_s: float, seconds: int = 20) -> None:
+        self._open(kind, seconds)
+        self.sampler = Sampler(self.stream.codec_context, interval_s)
+
+    def begin_run(self, kind: str, start_s: float) -> None:
+        """Goes on with another encoding, whose first packet is at `start_s` of the session."""
+        self._open(kind, 20)
+        self._start_s = start_s
+        self.sampler.begin_run(self.stream.codec_context)
+
+    def _open(self, kind: str, seconds: int) -> None:
         self.container = av.open(BytesIO(media(kind, seconds)), "r")
         self.stream = self.container.streams.video[0]
-        self.sampler = Sampler(self.stream.codec_context, interval_s)
+        self._start_s = 0.0
 
     def samples(self, mangle: Mangle | None = None, skip: int = 0) -> Iterator[Taken]:
         first: int | None = None
@@ -83,7 +93,7 @@ class Playback:
             if packet.size == 0 or packet.pts is None:
                 continue
             first = packet.pts if first is None else first
-            pts_s = float((packet.pts - first) * Fraction(packet.time_base))
+            pts_s = self._start_s + float((packet.pts - first) * Fraction(packet.time_base))
             if mangle is not None:
                 mangle(packet, index)
             if index >= skip:
@@ -222,3 +232,43 @@ def test_a_sample_after_a_long_undecoded_gop_is_still_right() -> None:
     taken = list(Playback("endless", 35.0, 60).samples())
     assert [sample.pts_s for sample in taken] == pytest.approx([0.0, 35.0])
     assert [sample.number for sample in taken] == [0, 875]
+
+
+RUNS = [("b-frames", "plain"), ("long-gop", "b-frames"), ("open-gop", "mpeg4"), ("plain", "vp9"), ("vp9", "long-gop")]
+
+
+@pytest.mark.parametrize(("before", "after"), RUNS)
+@pytest.mark.parametrize("interval_s", [1.0, 3.0])
+def test_a_new_run_is_sampled_on_at_the_same_rate(before: str, after: str, interval_s: float) -> None:
+    playback = Playback(before, interval_s)
+    taken = list(playback.samples())
+    playback.begin_run(after, start_s=20.0)
+    goes_on = list(playback.samples())
+
+    assert [sample.number for sample in goes_on] == [round((sample.pts_s - 20.0) * RATE) for sample in goes_on]
+    assert len(taken) + len(goes_on) == pytest.approx(40 / interval_s, abs=1)
+    times = [sample.pts_s for sample in (*taken, *goes_on)]
+    assert np.diff(times).tolist() == pytest.approx([interval_s] * len(times[1:]), abs=0.25 * interval_s + REORDER_S)
+    assert playback.sampler.counts.decode_errors == 0
+
+
+@pytest.mark.parametrize("kind", ["b-frames", "long-gop"])
+def test_a_run_cut_off_in_mid_gop_leaves_nothing_in_the_next(kind: str) -> None:
+    playback = Playback(kind, 3.0)
+    samples = playback.samples()
+    assert [round(next(samples).pts_s) for _ in range(2)] == [0, 3]
+    playback.begin_run("plain", start_s=4.0)
+    taken = list(playback.samples())
+    assert [sample.pts_s for sample in taken] == pytest.approx([6.0, 9.0, 12.0, 15.0, 18.0, 21.0], abs=0.8)
+    assert [sample.number for sample in taken] == [round((sample.pts_s - 4.0) * RATE) for sample in taken]
+
+
+def test_a_run_that_begins_in_mid_gop_waits_for_a_key_frame() -> None:
+    playback = Playback("plain", 1.0)
+    assert len(list(playback.samples())) == 20
+    playback.begin_run("plain", start_s=20.0)
+    taken = list(playback.samples(skip=20))
+    assert taken[0].key
+    assert taken[0].pts_s == pytest.approx(22.0)
+    assert taken[0].number == 50
+    assert playback.sampler.counts.decode_errors == 0

@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from streammon.errors import SourceEnded, SourceError, SourceHasNoVideo, SourceNotMedia, SourceUnreachable
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.source import Source, SourceRequest
+from streammon.ingest.opening import open_source
+from streammon.ingest.source import Received, Run, Source, SourceRequest
 from tests.media import RATE, clip
 
-CONFIG = IngestConfig()
 SECRET = "s3cret-name"  # noqa: S105 - part of a path that no message may repeat
 
 
-def source(path: Path | str) -> Source:
-    return Source(SourceRequest(url=str(path), headers={}), CONFIG)
+def source(path: Path | str, stop: Event | None = None) -> Source:
+    request = SourceRequest(url=str(path), headers={})
+    return open_source(request, IngestConfig(), stop if stop is not None else Event())
+
+
+def only_run(opened: Source) -> Run:
+    """A file's one run."""
+    (run,) = opened.runs()
+    return run
+
+
+def played(path: Path, stop: Event | None = None) -> Iterator[Received]:
+    with closing(source(path, stop)) as opened:
+        for run in opened.runs():
+            yield from run.packets()
 
 
 def write(content: bytes) -> Callable[[Path], object]:
@@ -49,7 +65,7 @@ def test_what_is_no_video_is_told_with_its_cure(
     (folder / "other.mp4").write_bytes(MP4)
     make(folder / name)
     with pytest.raises(SourceError) as caught:
-        source(folder / name)
+        next(played(folder / name))
     assert type(caught.value) is kind
     assert caught.value.code == {SourceUnreachable: "unreachable", SourceHasNoVideo: "no_video"}.get(kind, "not_media")
     assert cure in str(caught.value)
@@ -70,10 +86,11 @@ def test_a_file_is_played_to_its_end_at_its_own_pace(tmp_path: Path, container: 
     path = tmp_path / "clip"
     path.write_bytes(clip(0.28, 0.6, container=container))
     began_s = time.monotonic()
-    with source(path) as opened:
-        packets = list(opened.packets(threading.Event()))
-        stamps = [float((packet.pts or 0) * opened.time_base) for packet in packets]
-        assert {packet.stream_index for packet in packets} == {opened.stream.index}
+    with closing(source(path)) as opened:
+        run = only_run(opened)
+        packets = [received.packet for received in run.packets()]
+        stamps = [float((packet.pts or 0) * (run.stream.time_base or 0)) for packet in packets]
+        assert {packet.stream_index for packet in packets} == {run.stream.index}
     assert 0.2 < time.monotonic() - began_s < 2.0
     assert len(packets) == 7
     assert stamps[-1] - stamps[0] == pytest.approx(6 / RATE, abs=2e-3)
@@ -83,33 +100,45 @@ def test_a_file_cut_off_in_the_middle_gives_what_there_is(tmp_path: Path) -> Non
     path = tmp_path / "clip.ts"
     whole = clip(0.4)
     path.write_bytes(whole[: len(whole) * 2 // 3])
-    with source(path) as opened:
-        packets = list(opened.packets(threading.Event()))
-    assert 3 <= len(packets) < 10
+    assert 3 <= len(list(played(path))) < 10
+
+
+def test_a_packet_is_stamped_when_its_time_has_come(tmp_path: Path) -> None:
+    path = tmp_path / "clip.ts"
+    path.write_bytes(clip(0.4))
+    began_s, began_at = time.monotonic(), datetime.now(UTC)
+    received = list(played(path))
+    assert received[-1].received_s - received[0].received_s == pytest.approx(9 / RATE, abs=0.1)
+    for packet in received:
+        assert began_s <= packet.received_s <= time.monotonic()
+        assert began_at <= packet.received_at <= datetime.now(UTC)
+        assert packet.program_at is None
+
+
+@pytest.mark.parametrize("name", ["room:1.mp4", "clip:http", "a b%20c#d.mp4"])
+def test_a_name_is_a_name_whatever_it_looks_like(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(clip(0.2))
+    assert len(list(played(Path(name)))) == 5
 
 
 def test_a_leap_in_a_files_clock_is_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     path.write_bytes(clip(0.4, container="mp4", leap_s=3600.0))
     began_s = time.monotonic()
-    with source(path) as opened:
-        assert len(list(opened.packets(threading.Event()))) == 10
+    assert len(list(played(path))) == 10
     assert time.monotonic() - began_s < 2.0
 
 
 def test_a_stop_ends_a_pause_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     path.write_bytes(clip(0.08, container="mp4", leap_s=20.0))
-    stop = threading.Event()
-    played: list[int] = []
+    stop, first = Event(), Event()
 
     def play() -> None:
-        with source(path) as opened:
-            for packet in opened.packets(stop):
-                played.append(packet.size)
-                first.set()
+        for _ in played(path, stop):
+            first.set()
 
-    first = threading.Event()
     room = threading.Thread(target=play)
     room.start()
     assert first.wait(2.0)
@@ -123,7 +152,8 @@ def test_a_source_may_be_closed_twice_and_then_ends(tmp_path: Path) -> None:
     path = tmp_path / "clip.ts"
     path.write_bytes(clip(0.2))
     opened = source(path)
+    run = only_run(opened)
     opened.close()
     opened.close()
     with pytest.raises(SourceEnded):
-        list(opened.packets(threading.Event()))
+        next(run.packets())
