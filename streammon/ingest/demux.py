@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from threading import Event
@@ -74,14 +75,18 @@ class DemuxedRun:
                     self._check_video_flows(seen_s)
                 elif packet.size > 0:
                     video = cast("av.Packet[VideoStream]", packet)
-                    if self._pace is not None:
-                        self._pace.wait(video, self._stop)
-                    yield self._stamp(video)
+                    yield self._paced(video, self._pace) if self._pace is not None else self._stamp(video)
                     seen_s = time.monotonic()
         except SourceError:
             raise
         except Exception as error:
             raise _translate_read(error) from error
+
+    def _paced(self, packet: av.Packet[VideoStream], pace: _Pace) -> Received:
+        """Held back until its time, which is when it comes: that its bytes lay here before makes it no older."""
+        pace.wait(packet, self._stop)
+        now = stamped_now(packet)
+        return replace(self._stamp(packet), received_at=now.received_at, received_s=now.received_s)
 
     def _check_video_flows(self, seen_s: float) -> None:
         if self._stall_after_s is not None and time.monotonic() - seen_s > self._stall_after_s:

@@ -101,7 +101,7 @@ def test_a_file_s_frames_arrive_with_the_right_times_and_pictures(ear: Ear, mail
     paced_s = frames[-1].received_s - frames[0].received_s
     assert paced_s == pytest.approx(2.5, abs=0.5), "a file is watched as if it were live"
     assert ear.states() == [RoomState.CONNECTING, RoomState.STREAMING, RoomState.ENDED, RoomState.STOPPED]
-    assert [change.session for change in ear.changes] == [4, 5, 5]
+    assert [change.session for change in ear.changes] == [4, 5, 5, 5]
     assert sum(stats.sampled for stats in ear.stats) == 6
     assert sum(stats.packets for stats in ear.stats) == 75
 
