@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -16,17 +17,29 @@ from streammon.ingest.source import Run
 # Small probes open RTMP in half a second instead of nearly three; they may find no stream, then FFmpeg's own are used.
 _PROBES: tuple[dict[str, str], ...] = ({"probesize": "500000", "analyzeduration": "700000"}, {})
 _DEFAULT_PORTS = {"rtmp": 1935, "rtmps": 443}
+# Where systems keep their authorities, from Go's crypto/x509/root_linux.go: PyAV's GnuTLS looks in one of these only.
+_AUTHORITIES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
 
 
 class RtmpSource:
-    """One RTMP or RTMPS connection; see `Source`. Without sockets of our own, a stop is heard at the next packet."""
+    """One RTMP or RTMPS connection; see `Source`. Without sockets of our own, a stop is heard at the next packet.
+
+    FFmpeg takes one file of authorities: where `config.ca_file` is set, RTMPS trusts no other.
+    """
 
     def __init__(self, url: str, config: IngestConfig, policy: AddressPolicy, stop: Event) -> None:
         self._stop = stop
         self._stall_after_s = config.stall_after
         checked, options = checked_address(url, policy)
-        if config.ca_file is not None:
-            options["ca_file"] = str(config.ca_file)
+        authorities = str(config.ca_file) if config.ca_file is not None else _system_authorities()
+        if authorities is not None:
+            options["ca_file"] = authorities
         timeout = (config.open_timeout, config.stall_after)
         for probe in _PROBES:
             self._container = open_container(checked, options={**options, **probe}, timeout=timeout)
@@ -96,6 +109,12 @@ def checked_address(url: str, policy: AddressPolicy) -> tuple[str, dict[str, str
     path = f"{split.path}?{split.query}" if split.query else split.path
     told = f"{scheme}://{bracketed}:{port}/{rtmp_app(path)}"
     return checked, {"protocol_whitelist": "rtmp,tcp", "rtmp_tcurl": told}
+
+
+def _system_authorities() -> str | None:
+    """The system's file of authorities, or the one that SSL_CERT_FILE names, as Python's ssl has it."""
+    named = ssl.get_default_verify_paths().cafile
+    return named if named is not None else next((path for path in _AUTHORITIES if Path(path).exists()), None)
 
 
 def rtmp_app(path: str) -> str:

@@ -30,7 +30,7 @@ from tests.media import RATE
 CONFIG = IngestConfig.model_validate(
     {"open_timeout": 2.0, "stall_after": 2.0, "allow_networks": ["127.0.0.1/32"], "max_height": 720}
 )
-HEAD = "#EXTM3U\n#EXT-X-TARGETDURATION:0.2\n"
+HEAD = "#EXTM3U\n#EXT-X-TARGETDURATION:0.1\n"
 END = "#EXT-X-ENDLIST\n"
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from streammon.errors import SourceFinished, SourceNotMedia, SourceStalled, SourceUnreachable
 from streammon.ingest.config import IngestConfig
+from streammon.ingest.hls_crypto import Decryptor
+from streammon.ingest.playlist_entities import Key
 from tests.integration.hls_watching import (
     CONFIG,
     END,
@@ -23,6 +25,7 @@ from tests.integration.hls_watching import (
     ts_segments,
     watch,
 )
+from tests.integration.http_fetching import client
 from tests.integration.scripted_http import Reply, ScriptedServer, Talk, ranged, redirect
 from tests.media import RATE, clip
 
@@ -153,15 +156,16 @@ def test_keys_that_rotate_with_and_without_an_iv_of_their_own(server: ScriptedSe
     assert [path for path in server.paths() if path.startswith("/k")] == ["/k0", "/k1"]
 
 
-def test_fragmented_mp4_that_is_encrypted_by_number(server: ScriptedServer) -> None:
-    init, pieces = fmp4("libx264", 160, 90, 4.0)
-    for number in (0, 1):
-        iv = (8 + number).to_bytes(16, "big")
-        server.pages[f"/{number}.m4s"] = Reply(body=encrypted(pieces[number], KEYS["/k0"], iv))
-    server.pages |= {"/a.mp4": Reply(body=init), "/k0": Reply(body=KEYS["/k0"])}
-    head = HEAD + '#EXT-X-MEDIA-SEQUENCE:8\n#EXT-X-MAP:URI="a.mp4"\n#EXT-X-KEY:METHOD=AES-128,URI="k0"\n'
-    server.pages["/live"] = growing([head + segments("0.m4s"), head + segments("0.m4s", "1.m4s") + END])
-    assert watch(server.url("/live")).numbers == [FIRST + SECOND]
+@pytest.mark.parametrize("iv", [None, bytes(range(16))])
+def test_every_byte_is_decrypted_and_a_key_is_fetched_once(server: ScriptedServer, iv: bytes | None) -> None:
+    content, key = ts_segments()[0], Key(method="AES-128", uri=server.url("/k0"), iv=iv)
+    server.pages["/k0"] = Reply(body=KEYS["/k0"])
+    with client() as fetching:
+        decryptor = Decryptor(fetching, 5.0)
+        for number in (8, 1 << 40):
+            hidden = encrypted(content, KEYS["/k0"], iv if iv is not None else number.to_bytes(16, "big"))
+            assert decryptor.decrypt(hidden, key, number) == content
+    assert server.paths() == ["/k0"]
 
 
 @pytest.mark.parametrize(

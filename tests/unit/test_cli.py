@@ -13,7 +13,9 @@ from typer.testing import CliRunner, Result
 
 from streammon import __version__
 from streammon.cli import app
-from streammon.fleet.config import load_settings, shipped
+from streammon.cli.watch import _allowing
+from streammon.fleet.config import Settings, load_settings, shipped
+from streammon.ingest.config import IngestConfig
 from streammon.judge.policy import load_policy
 from streammon.models.catalog import load_catalog
 from streammon.taxonomy import load_taxonomy
@@ -155,6 +157,24 @@ def test_watch_refuses_brokers_that_are_no_addresses(kafka: str) -> None:
 @pytest.mark.parametrize("http", ["9464x", "localhost", "127.0.0.1:", "127.0.0.1:65536", "a:²", ":" + "9" * 5000])
 def test_watch_refuses_an_address_to_serve_on(http: str) -> None:
     assert "should be HOST:PORT" in refused("clip.mp4", "--room", "r", "--http", http)
+
+
+@pytest.mark.parametrize("network", ["", "intranet", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/8,192.168.0.0/16"])
+def test_watch_refuses_a_network_that_is_none(network: str) -> None:
+    assert "--allow-network" in refused("clip.mp4", "--room", "r", "--allow-network", network)
+
+
+def test_networks_of_the_command_line_come_to_those_of_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "s.yaml", "ingest: {allow_networks: [192.168.0.0/16]}\n")
+    settings = _allowing(load_settings(path), ["10.0.0.0/8", "fd00::/8"])
+    allowed = [str(network) for network in settings.ingest.allow_networks]
+    assert allowed == ["192.168.0.0/16", "10.0.0.0/8", "fd00::/8"]
+    told = IngestConfig.model_validate_json(settings.ingest.model_dump_json())
+    assert told == settings.ingest, "the ingest process is told the same"
+
+
+def test_no_network_is_allowed_unless_it_is_named() -> None:
+    assert _allowing(Settings(), []).ingest.allow_networks == ()
 
 
 @pytest.mark.parametrize("url", ["ftp://a/b", "file:///etc/passwd", "concat://a", "://x", "unix://[", "tcp://[::1"])
