@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import socket
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from streammon.errors import SourceForbidden, SourceUnreachable
 
@@ -29,10 +28,10 @@ class AddressPolicy:
 
     def check_scheme(self, url: str) -> None:
         """Raises SourceForbidden where the URL's scheme is not allowed."""
-        scheme = urlsplit(url).scheme.lower()
+        scheme = url.partition(":")[0].lower()
         if scheme not in self.schemes:
             allowed = ", ".join(sorted(self.schemes))
-            raise SourceForbidden(f"a stream may not be fetched by {scheme or 'no scheme'}; allowed are {allowed}")
+            raise SourceForbidden(f"a stream may not be fetched by that scheme; allowed are {allowed}")
 
     def resolve(self, host: str, port: int) -> list[tuple[str, int]]:
         """The (address, port) pairs of a host that may be connected to, in the resolver's order.
