@@ -77,9 +77,3 @@ class Metrics:
         self.evidence_pending = Gauge(
             "streammon_evidence_pending", "Pictures waiting for the evidence store.", registry=registry
         )
-        self.model_info = Gauge(
-            "streammon_model_info",
-            "1 for each model and the provider that it runs on.",
-            ["model", "provider"],
-            registry=registry,
-        )

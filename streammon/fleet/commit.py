@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from threading import Event as Flag
 
 import msgspec
@@ -60,7 +61,8 @@ class Committer:
             if isinstance(event, ViolationEvent):
                 self._note_forbidden(event)
         pictures: list[EvidenceRecord] = []
-        complete = [self._with_evidence(event, frame, pictures) for event in events]
+        shown = _Shown(frame, self._config.quality)
+        complete = [self._with_evidence(event, shown, pictures) for event in events]
         envelopes = [Envelope.of(event) for event in complete]
         records = [_incident_record(event) for event in complete if isinstance(event, ViolationEvent)]
         self._write(envelopes, records, pictures, stop)
@@ -88,12 +90,12 @@ class Committer:
                 self.blocked_by = None
                 return
 
-    def _with_evidence(self, event: Event, frame: Frame | None, pictures: list[EvidenceRecord]) -> Event:
+    def _with_evidence(self, event: Event, shown: _Shown, pictures: list[EvidenceRecord]) -> Event:
         if not isinstance(event, ViolationEvent):
             return event
         kept = self._kept.get(event.incident_id, event.evidence)
-        if frame is not None and event.phase is not Phase.END:
-            kept = (*kept, *self._keep(event, frame, pictures))
+        if event.phase is not Phase.END:
+            kept = (*kept, *self._keep(event, shown, pictures))
         if event.phase is Phase.END:
             self._kept.pop(event.incident_id, None)
         else:
@@ -108,11 +110,9 @@ class Committer:
         elif not self._policies(event.room_id).rules[event.label].store_evidence:
             self._forbidden.add(incident)
 
-    def _keep(self, event: ViolationEvent, frame: Frame, pictures: list[EvidenceRecord]) -> list[Evidence]:
-        try:
-            shot: Snapshot = snapshot(frame.image, quality=self._config.quality)
-        except EvidenceError as error:
-            _log.warning("an event goes without its picture: %s", error)
+    def _keep(self, event: ViolationEvent, shown: _Shown, pictures: list[EvidenceRecord]) -> list[Evidence]:
+        frame, shot = shown.frame, shown.snapshot
+        if frame is None or shot is None:
             return []
         if any(room_id == event.room_id for room_id, _ in self._forbidden):
             return [withhold(shot)]
@@ -125,6 +125,25 @@ class Committer:
         )
         pictures.append(filed.record)
         return [filed.evidence]
+
+
+class _Shown:
+    """The frame that events were judged on, None where there is none. Encoded once, however many events it has."""
+
+    def __init__(self, frame: Frame | None, quality: int) -> None:
+        self.frame = frame
+        self._quality = quality
+
+    @cached_property
+    def snapshot(self) -> Snapshot | None:
+        """The frame as JPEG; None where there is none, or it cannot be encoded."""
+        if self.frame is None:
+            return None
+        try:
+            return snapshot(self.frame.image, quality=self._quality)
+        except EvidenceError as error:
+            _log.warning("an event goes without its picture: %s", error)
+            return None
 
 
 def _incident_record(event: ViolationEvent) -> IncidentRecord:

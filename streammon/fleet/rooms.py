@@ -58,8 +58,8 @@ class RoomBook:
         )
         events: list[Event] = []
         if change.state in OVER_STATES:
-            stopped = change.state is RoomState.STOPPED
-            events += watched.judge.end_all(EndReason.STOPPED if stopped else EndReason.ROOM_ENDED, now)
+            end = watched.judge.close if change.state in FINAL_STATES else watched.judge.end_all
+            events += end(EndReason.STOPPED if change.state is RoomState.STOPPED else EndReason.ROOM_ENDED, now)
         self._count_change(watched, change)
         events.append(self._stream_event(watched, change))
         watched.state = change.state
