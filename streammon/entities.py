@@ -36,7 +36,11 @@ class Room:
 
 
 class RoomState(StrEnum):
-    """What a room's connection is doing. `stopped` and `failed` are final; all others may change again."""
+    """What a room's connection is doing. `stopped` and `failed` are final; all others may change again.
+
+    `stalled`: connected, but nothing came any more, and it is opened anew. `quarantined`: its stream killed the process
+    that pulled it, again and again. The allowed moves are in `streammon.ingest.moves`.
+    """
 
     CONNECTING = "connecting"
     STREAMING = "streaming"
@@ -46,6 +50,19 @@ class RoomState(StrEnum):
     FAILED = "failed"
     QUARANTINED = "quarantined"
     STOPPED = "stopped"
+
+
+class PictureState(StrEnum):
+    """What a room's picture amounts to, whatever is in it.
+
+    `black`, `solid` (one colour), `no_signal` (a test card or noise), `frozen` (nothing moves): for the configured time.
+    """
+
+    LIVE = "live"
+    BLACK = "black"
+    SOLID = "solid"
+    NO_SIGNAL = "no_signal"
+    FROZEN = "frozen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,8 @@ class SourceError(StreammonError):
 
     retryable = True
     code = "source_error"
+    persistent = False
+    """Time alone rarely mends it, so it is tried again more slowly."""
 
 
 class SourceUnreachable(SourceError):
@@ -78,18 +80,21 @@ class SourceDenied(SourceError):
     """The server wants other credentials (401, 403)."""
 
     code = "denied"
+    persistent = True
 
 
 class SourceForbidden(SourceError):
     """The address is not one that this monitor may connect to."""
 
     code = "forbidden_address"
+    persistent = True
 
 
 class SourceTooLarge(SourceError):
     """Something is larger than a stream's parts may be."""
 
     code = "too_large"
+    persistent = True
 
 
 class SourceStopped(SourceError):
@@ -116,10 +121,17 @@ class SourceStalled(SourceError):
     code = "stalled"
 
 
+class SourceHung(SourceError):
+    """A call into FFmpeg, the resolver or a file system does not come back; its thread was given up."""
+
+    code = "hung"
+
+
 class SourceNotMedia(SourceError):
     """The URL answers, but not with a stream that can be decoded."""
 
     code = "not_media"
+    persistent = True
 
 
 class SourceHasNoVideo(SourceNotMedia):

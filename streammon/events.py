@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from streammon.entities import Box, KeywordHit, Moment, PersonMatch, QrReading, RoomState, Source
+from streammon.entities import Box, KeywordHit, Moment, PersonMatch, PictureState, QrReading, RoomState, Source
 
 Ratio = Annotated[float, Meta(ge=0.0, le=1.0)]
 Count = Annotated[int, Meta(ge=0)]
@@ -168,9 +168,17 @@ class BlindTime:
     seconds: Annotated[float, Meta(ge=0.0)]
 
 
+class StreamChange(StrEnum):
+    """What a stream event tells of: the connection's state, what the picture amounts to, or its size."""
+
+    STATE = "state"
+    PICTURE = "picture"
+    RESOLUTION = "resolution"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamEvent:
-    """A room's connection changed state."""
+    """A room's connection or picture changed. What did not change is repeated as it was."""
 
     room_id: str
     tenant: str
@@ -185,6 +193,11 @@ class StreamEvent:
     monitor: Monitor
     blind: tuple[BlindTime, ...] = field(default_factory=tuple)
     detail: Annotated[str | None, Meta(description="What is wrong and the cure, in a line for people.")] = None
+    change: StreamChange = StreamChange.STATE
+    picture: Annotated[PictureState | None, Meta(description="None before the first picture of a session.")] = None
+    previous_picture: PictureState | None = None
+    width: Annotated[Count | None, Meta(description="Of the stream's picture, in pixels.")] = None
+    height: Count | None = None
 
     @property
     def event_id(self) -> str:

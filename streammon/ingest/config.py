@@ -23,6 +23,24 @@ class IngestConfig(Section):
     slots_per_room: int = Field(default=4, ge=1, le=32, description="samples a room may have waiting for the engine")
     max_rooms: int = Field(default=150, ge=1, le=1000, description="rooms in one ingest process")
 
+    max_picture_px: int = Field(
+        default=4096 * 2304, ge=160 * 90, description="a stream whose picture has more pixels is refused"
+    )
+    max_packet_bytes: int = Field(default=16 << 20, ge=1 << 16, description="longest compressed picture")
+    max_hung: int = Field(
+        default=3, ge=1, le=100, description="threads that do not come back before the process is replaced"
+    )
+    memory_bytes: int = Field(default=8 << 30, ge=1 << 28, description="what one ingest process may allocate")
+    picture_after: Seconds = Field(
+        default=10.0, gt=0, le=3600, description="a picture is told to be black, frozen or of one colour after this"
+    )
+    jitter: float = Field(
+        default=0.0, ge=0.0, le=0.5, description="how far sampling instants vary at random, as a share of the interval"
+    )
+    quarantine: Seconds = Field(
+        default=900.0, gt=0, description="how long a room whose stream crashed the process again is left alone"
+    )
+
     @property
     def slot_bytes(self) -> int:
         """Room for one RGB picture of the largest shape, in bytes."""
