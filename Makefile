@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'streammon needs Python 3.11 or newer; set PYTHON=...'; exit 1; }
@@ -43,6 +43,14 @@ servers:
 test: $(VENV)/.dev models servers ## all tests but the slow suites
 	@$(BIN)/pytest
 
+.PHONY: test-slow
+test-slow: $(VENV)/.dev models servers ## the slow tests: more random inputs, longer
+	@$(BIN)/pytest -m slow
+
+.PHONY: test-faults
+test-faults: $(VENV)/.dev servers ## over forty ways in which a stream can fail, beside two healthy rooms; about eight minutes
+	@$(BIN)/python -m tests.faults
+
 .PHONY: lint
 lint: $(VENV)/.dev ## ruff and mypy
 	@$(BIN)/ruff check
@@ -60,6 +68,14 @@ bench-sampling: $(VENV)/.dev ## CPU of decoding and sampling, beside PyAV and Op
 .PHONY: bench-detectors
 bench-detectors: $(VENV)/.dev models ## what a frame costs each detector, by provider
 	@$(BIN)/python -m tests.benchmarks.bench_detectors
+
+.PHONY: bench-bounds
+bench-bounds: $(VENV)/.dev ## memory, descriptors and threads over 1,000 reconnects per room and 100 hung opens; five minutes
+	@$(BIN)/python -m tests.benchmarks.bench_bounds
+
+.PHONY: bench-picture
+bench-picture: $(VENV)/.dev ## what it costs to see that a picture is black, frozen, of one colour or no signal
+	@$(BIN)/python -m tests.benchmarks.bench_picture
 
 .PHONY: schema
 schema: $(VENV)/.dev ## write the events' JSON Schemas anew

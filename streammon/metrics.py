@@ -54,6 +54,24 @@ class Metrics:
             ["room", "state"],
             registry=registry,
         )
+        self.moves = Counter(
+            "streammon_room_moves", "Moves of a room into a state.", ["room", "state"], registry=registry
+        )
+        self.room_picture = Gauge(
+            "streammon_room_picture",
+            "1 for what a room's picture amounts to (live, black, solid, no_signal, frozen), 0 for the others.",
+            ["room", "picture"],
+            registry=registry,
+        )
+        self.live_lag_seconds = Gauge(
+            "streammon_live_lag_seconds",
+            "How far behind the live edge a room's newest packet came.",
+            ["room"],
+            registry=registry,
+        )
+        self.quarantines = Counter(
+            "streammon_quarantines", "Times a room's stream crashed its process again.", ["room"], registry=registry
+        )
         self.sessions = Counter("streammon_sessions", "Connections that delivered video.", ["room"], registry=registry)
         self.blind_seconds = Counter(
             "streammon_blind_seconds",
@@ -63,6 +81,14 @@ class Metrics:
         )
         self.ingest_restarts = Counter(
             "streammon_ingest_restarts", "Ingest processes that died and were started again.", registry=registry
+        )
+        self.ingest_recycled = Counter(
+            "streammon_ingest_recycled", "Ingest processes that were replaced for their hung threads.", registry=registry
+        )
+        self.given_up_threads = Gauge(
+            "streammon_ingest_given_up_threads",
+            "Threads that did not come back from a call when they should have, and are still there.",
+            registry=registry,
         )
         self.mailbox_frames = Gauge("streammon_mailbox_frames", "Frames waiting for the engine.", registry=registry)
         self.outbox_depth = Gauge(

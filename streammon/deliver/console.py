@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from streammon.deliver.envelope import VIOLATION_SCHEMA, Envelope
-from streammon.events import Phase, StreamEvent, ViolationEvent
+from streammon.events import Phase, StreamChange, StreamEvent, ViolationEvent
 
 
 class ConsoleSink:
@@ -55,6 +55,9 @@ def _violation(event: ViolationEvent) -> str:
 
 
 def _stream(event: StreamEvent) -> str:
+    if event.change is not StreamChange.STATE:
+        picture = "-" if event.picture is None else event.picture.value
+        return printable(f"{event.at:%H:%M:%S}  PICTURE {picture:<11}  {event.room_id}  {event.width}x{event.height}")
     line = f"{event.at:%H:%M:%S}  ROOM    {event.state.value:<11}  {event.room_id}  session {event.session}"
     if event.reason:
         line += f"  ({event.reason})"

@@ -1,70 +1,109 @@
-"""Keeps the ingest process alive: starts it, starts it again when it dies, gives up when that happens too often."""
+"""Has every room pulled by an ingest process, whatever becomes of the processes.
+
+A process that crashes makes its rooms suspects, which are tried each in a process of its own; one with too many hung
+threads is replaced, and its rooms go over while they are still pulled. All of it happens on one thread, in order.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
-from threading import Lock
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 from streammon.entities import Room, RoomState
 from streammon.errors import IngestCrashed
-from streammon.fleet.rooms import FINAL_STATES
+from streammon.fleet.places import Place, Places
+from streammon.fleet.pool import IngestPool
+from streammon.fleet.suspicion import Suspicion, budget
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.handle import IngestHandle
+from streammon.ingest.handle import IngestHandle, IngestLoss
 from streammon.ingest.mailbox import Mailbox
-from streammon.ingest.wire import RoomChanged, RoomStats
+from streammon.ingest.moves import FINAL
+from streammon.ingest.wire import IngestStats, RoomChanged, RoomPicture, RoomStats
 from streammon.metrics import Metrics
+
+RoomNews = RoomChanged | RoomPicture
 
 _log = logging.getLogger(__name__)
 
-_MAX_RESTARTS = 5
-_WITHIN_S = 300.0
+_POLL_S = 0.2
+# A stream that crashes FFmpeg does so with its first pictures.
+_PROBATION_S = 5.0
+# How many suspects are tried at a time: each has a process of its own, so it is still plain which one it was.
+_TRIALS = 4
+# A room that hangs wherever it is pulled must not have all others moved about without end.
+_RECYCLE_EVERY_S = 30.0
+_CLOSE_WITHIN_S = 15.0
 
 
 class IngestSupervisor:
-    """One ingest process and the rooms that it must watch. Its methods may be called from any thread."""
+    """The rooms of one engine. Its methods may be called from any thread; the callbacks come on its own."""
 
     def __init__(
         self,
         config: IngestConfig,
         mailbox: Mailbox,
         metrics: Metrics,
-        on_change: Callable[[RoomChanged], None],
+        on_news: Callable[[RoomNews], None],
         on_fatal: Callable[[IngestCrashed], None],
     ) -> None:
         self._config = config
-        self._mailbox = mailbox
         self._metrics = metrics
-        self._on_change = on_change
+        self._on_news = on_news
         self._on_fatal = on_fatal
-        self._rooms: dict[str, Room] = {}
-        self._sessions: dict[str, int] = {}
-        self._restarts: deque[float] = deque()
-        self._lock = Lock()
-        self._handle: IngestHandle | None = None
+        self._pool = IngestPool(config, mailbox, self)
+        self._places = Places(self._pool, config.open_timeout, self._on_change)
+        self._trials: deque[str] = deque()
+        self._suspicion = Suspicion()
+        self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._recycle_from_s = 0.0
         self._closed = False
+        self._thread = Thread(target=self._run, name="ingest-supervisor", daemon=True)
 
-    def start(self, rooms: Iterable[Room]) -> None:
-        """Starts the process and has it watch the rooms."""
-        with self._lock:
-            self._rooms = {room.room_id: room for room in rooms}
-            self._start()
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def add(self, room: Room) -> None:
+        """Has a room pulled. One that is already there stays as it is."""
+        self._inbox.put(partial(self._add, room))
+
+    def remove(self, room_id: str) -> None:
+        """Stops pulling a room; `stopped` is told when that is done."""
+        self._inbox.put(partial(self._remove, room_id))
 
     @property
-    def pid(self) -> int | None:
-        """The process's id, None where there is none."""
-        return None if self._handle is None else self._handle.pid
+    def alive(self) -> bool:
+        """Whether somebody looks after the processes."""
+        return self._thread.is_alive()
 
-    def room_changed(self, change: RoomChanged) -> None:
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The ingest processes."""
+        return self._pool.pids
+
+    def close(self) -> None:
+        """Ends all processes. May be called twice."""
+        self._closed = True
+        self._inbox.put(lambda: None)
+        if self._thread.ident is not None:
+            self._thread.join(_CLOSE_WITHIN_S)
+        self._pool.close()
+
+    # What a process's reader thread calls; see `IngestListener`.
+
+    def room_changed(self, handle: IngestHandle, change: RoomChanged) -> None:
         """See IngestListener."""
-        with self._lock:
-            self._sessions[change.room_id] = change.session
-            if change.state in FINAL_STATES:
-                self._rooms.pop(change.room_id, None)
-        self._on_change(change)
+        self._inbox.put(partial(self._changed, handle, change))
+
+    def room_picture(self, handle: IngestHandle, picture: RoomPicture) -> None:
+        """See IngestListener."""
+        self._inbox.put(partial(self._pictured, handle, picture))
 
     def room_stats(self, stats: RoomStats) -> None:
         """See IngestListener."""
@@ -78,56 +117,156 @@ class IngestSupervisor:
         for counter, count in counted:
             counter.labels(stats.room_id).inc(count)
         self._metrics.dropped.labels(stats.room_id, "mailbox_full").inc(stats.dropped)
+        if stats.lag_s is not None:
+            self._metrics.live_lag_seconds.labels(stats.room_id).set(stats.lag_s)
 
-    def ingest_gone(self, handle: IngestHandle) -> None:
+    def ingest_stats(self, handle: IngestHandle, stats: IngestStats) -> None:
         """See IngestListener."""
-        with self._lock:
-            if self._closed or handle is not self._handle:
-                return
-            self._handle = None
-            self._metrics.ingest_restarts.inc()
-            lost = [self._lost(room_id) for room_id in self._rooms]
-            within_budget = self._spend_restart()
-        for change in lost:
-            self._on_change(change)
-        if not within_budget:
-            self._on_fatal(
-                IngestCrashed(
-                    f"the ingest process died {_MAX_RESTARTS + 1} times in {_WITHIN_S:g} s; its log says of what"
-                )
-            )
+        self._inbox.put(partial(self._health, handle, stats))
+
+    def ingest_gone(self, handle: IngestHandle, loss: IngestLoss) -> None:
+        """See IngestListener."""
+        self._inbox.put(partial(self._gone, handle, loss))
+
+    # The supervisor's thread.
+
+    def _on_change(self, change: RoomChanged) -> None:
+        if change.state in FINAL:
+            self._suspicion.forget(change.room_id)
+        self._on_news(change)
+
+    def _run(self) -> None:
+        try:
+            while not self._closed:
+                with suppress(Empty):
+                    self._inbox.get(timeout=_POLL_S)()
+                self._tick(time.monotonic())
+        except OSError as error:
+            self._on_fatal(IngestCrashed(f"an ingest process cannot be started: {error.strerror}"))
+        except Exception:  # noqa: BLE001 - the thread's top frame
+            _log.exception("the supervisor of the ingest processes stops")
+            self._on_fatal(IngestCrashed("the rooms' supervisor stopped by a fault of its own; the log says where"))
+
+    def _add(self, room: Room) -> None:
+        if room.room_id not in self._places.rooms:
+            self._places.rooms[room.room_id] = Place(room=room)
+            self._places.share(self._places.rooms[room.room_id])
+
+    def _remove(self, room_id: str) -> None:
+        place = self._places.rooms.get(room_id)
+        if place is None or place.leaving:
             return
-        with self._lock:
-            if not self._closed:
-                self._start()
+        place.leaving = True
+        if place.handle is None:
+            self._places.tell(place, RoomState.STOPPED)
+            return
+        self._places.cancel_move(place)
+        place.handle.remove_room(room_id)
 
-    def close(self) -> None:
-        """Ends the process. May be called twice."""
-        with self._lock:
-            self._closed = True
-            handle, self._handle = self._handle, None
-        if handle is not None:
-            handle.close()
+    def _changed(self, handle: IngestHandle, change: RoomChanged) -> None:
+        if change.state in FINAL:
+            self._pool.left(handle, change.room_id)
+        place = self._places.rooms.get(change.room_id)
+        if place is None or handle not in {place.handle, place.next}:
+            return
+        if handle is place.next:
+            if change.state is RoomState.CONNECTING:
+                return  # it is still pulled by its old process
+            self._places.finish_move(place)
+        place.session = max(place.session, change.session)
+        if change.state in FINAL:
+            self._places.cancel_move(place)
+        self._places.forward(place, change)
+        if place.next is not None and change.state is not RoomState.STREAMING:
+            self._places.finish_move(place)  # there is nothing left to hold on to
 
-    def _start(self) -> None:
-        self._handle = IngestHandle(self._config, self._mailbox, self)
-        _log.info("ingest process %d watches %d rooms", self._handle.pid, len(self._rooms))
-        for room in self._rooms.values():
-            self._handle.add_room(room, self._sessions.get(room.room_id, 0))
+    def _pictured(self, handle: IngestHandle, picture: RoomPicture) -> None:
+        place = self._places.rooms.get(picture.room_id)
+        if place is not None and handle is place.handle:
+            self._on_news(picture)
 
-    def _lost(self, room_id: str) -> RoomChanged:
-        return RoomChanged(
-            room_id=room_id,
-            session=self._sessions.get(room_id, 0),
-            state=RoomState.BACKING_OFF,
-            at=datetime.now(UTC),
-            reason="ingest_lost",
-            detail="the process that pulled the stream died; another takes over",
-        )
+    def _gone(self, handle: IngestHandle, loss: IngestLoss) -> None:
+        self._pool.lost(handle)
+        self._metrics.ingest_restarts.inc()
+        hit = [place for place in self._places.rooms.values() if handle in {place.handle, place.next}]
+        for place in hit:
+            if place.next is handle:
+                place.next = None
+                self._places.begin_move(place)
+        lost = {place.room.room_id: place for place in hit if place.handle is handle}
+        for place in lost.values():
+            place.handle = place.trial_since_s = None
+            if place.leaving:
+                self._places.tell(place, RoomState.STOPPED)
+            else:
+                self._places.tell(
+                    place, RoomState.BACKING_OFF, "ingest_lost", f"the process that pulled it died ({loss.cause})"
+                )
+            if place.next is not None:
+                self._places.finish_move(place)
+        waiting = [room_id for room_id, place in lost.items() if room_id in self._places.rooms and place.handle is None]
+        self._share_out(waiting, loss)
 
-    def _spend_restart(self) -> bool:
+    def _share_out(self, rooms: list[str], loss: IngestLoss) -> None:
         now_s = time.monotonic()
-        while self._restarts and now_s - self._restarts[0] > _WITHIN_S:
-            self._restarts.popleft()
-        self._restarts.append(now_s)
-        return len(self._restarts) <= _MAX_RESTARTS
+        if loss.cause == "SIGTERM":
+            blame = self._suspicion.stopped_from_outside(rooms, now_s)
+        else:
+            blame = self._suspicion.crashed(rooms, loss.room_id, now_s)
+        if not blame.within_budget:
+            self._on_fatal(IngestCrashed(f"ingest processes died more than {budget()}; the log says of what"))
+            return
+        if blame.offender is not None:
+            self._quarantine(self._places.rooms[blame.offender], now_s)
+        self._trials += blame.suspects
+        for room_id in blame.cleared:
+            self._places.share(self._places.rooms[room_id])
+
+    def _quarantine(self, place: Place, now_s: float) -> None:
+        place.quarantined_until_s = now_s + self._config.quarantine
+        self._metrics.quarantines.labels(place.room.room_id).inc()
+        _log.error("room is quarantined", extra={"room_id": place.room.room_id})
+        why = f"its stream crashed the process that pulled it again; it is left alone for {self._config.quarantine:g} s"
+        self._places.tell(place, RoomState.QUARANTINED, "crashed_again", f"{why}; look at what its publisher sends")
+
+    def _health(self, handle: IngestHandle, stats: IngestStats) -> None:
+        self._metrics.given_up_threads.set(self._pool.given_up(handle, stats.given_up))
+        if stats.hung >= self._config.max_hung and time.monotonic() >= self._recycle_from_s:
+            self._recycle(handle, stats.hung)
+
+    def _recycle(self, handle: IngestHandle, hung: int) -> None:
+        """Moves the rooms of a process with too many hung threads into another, then ends it."""
+        if not self._pool.retire(handle):
+            return
+        _log.warning("ingest process %d is replaced: %d threads hang", handle.pid, hung)
+        self._metrics.ingest_recycled.inc()
+        self._recycle_from_s = time.monotonic() + _RECYCLE_EVERY_S
+        for place in [place for place in self._places.rooms.values() if place.handle is handle and not place.leaving]:
+            self._places.begin_move(place)
+
+    def _tick(self, now_s: float) -> None:
+        for place in list(self._places.rooms.values()):
+            if place.quarantined_until_s is not None and now_s >= place.quarantined_until_s:
+                place.quarantined_until_s = None
+                self._trials.append(place.room.room_id)
+            if place.next is not None and now_s >= place.move_by_s:
+                self._places.finish_move(place)
+            self._end_trial(place, now_s)
+        running = sum(place.trial_since_s is not None for place in self._places.rooms.values())
+        while self._trials and running < _TRIALS:
+            running += self._try_alone(self._trials.popleft())
+
+    def _try_alone(self, room_id: str) -> bool:
+        place = self._places.rooms.get(room_id)
+        if place is None or place.handle is not None:
+            return False
+        self._places.try_alone(place)
+        return True
+
+    def _end_trial(self, place: Place, now_s: float) -> None:
+        """A suspect that did no harm goes back to the others, where there are any."""
+        if place.trial_since_s is None or place.leaving or now_s - place.trial_since_s < _PROBATION_S:
+            return
+        place.trial_since_s = None
+        if len(self._places.rooms) > 1:
+            self._places.begin_move(place)

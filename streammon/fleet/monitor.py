@@ -90,7 +90,9 @@ class Monitor:
         """Begins to watch the rooms. Called once, after `warm_up`."""
         self._own(rooms)
         self._pipeline.start()
-        self._ingest.start(rooms)
+        self._ingest.start()
+        for room in rooms:
+            self._ingest.add(room)
 
     def wait(self, stop: Flag, timeout_s: float = math.inf) -> None:
         """Returns when `stop` is set, time is up, or all rooms ended. Raises StreammonError where it cannot go on."""
@@ -127,8 +129,8 @@ class Monitor:
     def not_ready(self) -> list[str]:
         """See Health. A broker that is down does not make a monitor unready: it watches on and keeps its events."""
         reasons = [] if self._warm else ["models are warming up"]
-        if self._warm and self._ingest.pid is None:
-            reasons.append("no ingest process")
+        if self._warm and not self._ingest.alive:
+            reasons.append("nobody looks after the ingest processes")
         if self._committer.blocked_by is not None:
             reasons.append(self._committer.blocked_by)
         return reasons + self.not_alive()

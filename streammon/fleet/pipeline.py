@@ -15,9 +15,11 @@ from streammon.errors import StreammonError
 from streammon.fleet.commit import Committer
 from streammon.fleet.rooms import OVER_STATES, RoomBook
 from streammon.ingest.mailbox import Mailbox
-from streammon.ingest.wire import RoomChanged
+from streammon.ingest.wire import RoomChanged, RoomPicture
 from streammon.judge.room import Now
 from streammon.metrics import Metrics
+
+RoomNews = RoomChanged | RoomPicture
 
 _log = logging.getLogger(__name__)
 
@@ -38,8 +40,8 @@ class Pipeline:
         self._rooms = rooms
         self._committer = committer
         self._metrics = metrics
-        self._changes: SimpleQueue[RoomChanged] = SimpleQueue()
-        self._unapplied: list[RoomChanged] = []
+        self._news: SimpleQueue[RoomNews] = SimpleQueue()
+        self._unapplied: list[RoomNews] = []
         self._stop = Flag()
         self._drained = Flag()
         self._alive_s = time.monotonic()
@@ -51,9 +53,9 @@ class Pipeline:
         """Starts the thread."""
         self._thread.start()
 
-    def post(self, change: RoomChanged) -> None:
-        """A room's connection changed state. Any thread."""
-        self._changes.put(change)
+    def post(self, news: RoomNews) -> None:
+        """A room's connection changed state, or what its picture amounts to. Any thread."""
+        self._news.put(news)
 
     @property
     def drained(self) -> bool:
@@ -78,7 +80,7 @@ class Pipeline:
             while not self._stop.is_set():
                 self._round(_IDLE_S)
             self._judge_remaining()
-            self._apply_changes()  # a room that had ended by itself is told as that, not as stopped
+            self._apply_news()  # a room that had ended by itself is told as that, not as stopped
             self._committer.commit(self._rooms.stop(_now()), None, self._stop)
         except StreammonError as error:
             self.failure = error
@@ -89,7 +91,7 @@ class Pipeline:
 
     def _round(self, timeout_s: float) -> None:
         self._alive_s = time.monotonic()
-        self._apply_changes()
+        self._apply_news()
         frame = self._mailbox.take(timeout_s)
         if frame is not None:
             self._judge(frame)
@@ -98,27 +100,28 @@ class Pipeline:
             self._committer.commit(self._rooms.tick(_now()), None, self._stop)
         self._metrics.mailbox_frames.set(self._mailbox.waiting())
 
-    def _apply_changes(self) -> None:
-        """Applies the changes that have come, each room's in order.
+    def _apply_news(self) -> None:
+        """Applies what has come, each room's in order.
 
-        One that ends a stream waits until the last frames before it are judged, and those after it wait with it.
+        What ends a stream waits until the last frames before it are judged, and what came after it waits with it.
         """
-        self._take_changes()
+        self._take_news()
         held: set[str] = set()
-        for change in list(self._unapplied):
-            over = change.state in OVER_STATES
-            if change.room_id in held or (over and self._mailbox.waiting_until(change.room_id, change.session)):
-                held.add(change.room_id)
+        for news in list(self._unapplied):
+            over = isinstance(news, RoomChanged) and news.state in OVER_STATES
+            if news.room_id in held or (over and self._mailbox.waiting_until(news.room_id, news.session)):
+                held.add(news.room_id)
                 continue
-            self._unapplied.remove(change)
-            self._committer.commit(self._rooms.change(change, _now()), None, self._stop)
+            self._unapplied.remove(news)
+            events = self._rooms.change(news, _now()) if isinstance(news, RoomChanged) else self._rooms.picture(news)
+            self._committer.commit(events, None, self._stop)
             if over and self._rooms.all_final():
                 self._drained.set()
 
-    def _take_changes(self) -> None:
+    def _take_news(self) -> None:
         while True:
             try:
-                self._unapplied.append(self._changes.get_nowait())
+                self._unapplied.append(self._news.get_nowait())
             except Empty:
                 return
 

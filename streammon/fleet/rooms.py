@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 
-from streammon.entities import Observation, Room, RoomState
+from streammon.entities import Observation, Outcome, PictureState, Room, RoomState
 from streammon.events import EndReason, Monitor, StreamEvent, ViolationEvent
 from streammon.fleet.blind import BlindClock
-from streammon.ingest.wire import RoomChanged
+from streammon.fleet.watched import WatchedRoom
+from streammon.ingest.moves import FINAL, allowed
+from streammon.ingest.wire import RoomChanged, RoomPicture
 from streammon.judge.policy import Policy
 from streammon.judge.room import Now, RoomJudge
 from streammon.metrics import Metrics
 
+_log = logging.getLogger(__name__)
+
 Event = ViolationEvent | StreamEvent
 
-FINAL_STATES = frozenset({RoomState.FAILED, RoomState.STOPPED})
-"""A room in one of these is no longer watched by this owner."""
-OVER_STATES = FINAL_STATES | {RoomState.ENDED}
+OVER_STATES = FINAL | {RoomState.ENDED}
 """A room in one of these has no stream, maybe for now: its incidents end."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Watched:
-    room: Room
-    epoch: int
-    judge: RoomJudge
-    blind: BlindClock
-    state: RoomState | None = None
-    stream_seq: int = 0
-    session: int = 0
 
 
 class RoomBook:
@@ -39,39 +30,50 @@ class RoomBook:
     def __init__(self, monitor: Monitor, metrics: Metrics) -> None:
         self._monitor = monitor
         self._metrics = metrics
-        self._rooms: dict[str, _Watched] = {}
+        self._rooms: dict[str, WatchedRoom] = {}
 
     def open(self, room: Room, epoch: int, policy: Policy, lost: Iterable[ViolationEvent], now: Now) -> list[Event]:
         """Begins to own a room. `lost` is what its last owner left open: the last event of each incident."""
         judge = RoomJudge(room, epoch, policy, self._monitor)
         blind = BlindClock(now.monotonic_s, partial(self._count_blind, room.room_id))
-        self._rooms[room.room_id] = _Watched(room=room, epoch=epoch, judge=judge, blind=blind)
+        self._rooms[room.room_id] = WatchedRoom(room=room, epoch=epoch, judge=judge, blind=blind, monitor=self._monitor)
         return list(judge.end_lost(lost, now))
 
     def change(self, change: RoomChanged, now: Now) -> list[Event]:
-        """A room's connection moved to another state."""
+        """A room's connection moved to another state. A move that the table does not allow is not made."""
         watched = self._rooms[change.room_id]
-        if watched.state in FINAL_STATES:
+        if not allowed(watched.state, change.state):
+            if watched.state not in FINAL:  # the last words of one that is over are nothing strange
+                _log.error(
+                    "room cannot go from %s to %s", watched.state, change.state, extra={"room_id": change.room_id}
+                )
             return []
-        watched.blind.set_cause(
-            None if change.state is RoomState.STREAMING else change.reason or change.state.value, now.monotonic_s
-        )
         events: list[Event] = []
         if change.state in OVER_STATES:
-            end = watched.judge.close if change.state in FINAL_STATES else watched.judge.end_all
+            end = watched.judge.close if change.state in FINAL else watched.judge.end_all
             events += end(EndReason.STOPPED if change.state is RoomState.STOPPED else EndReason.ROOM_ENDED, now)
-        self._count_change(watched, change)
-        events.append(self._stream_event(watched, change))
-        watched.state = change.state
-        watched.session = change.session
+        self._count_move(watched, change.state)
+        events.append(watched.moved(change, now.monotonic_s))
         return events
+
+    def picture(self, seen: RoomPicture) -> list[Event]:
+        """What a room's picture amounts to, or its size, changed."""
+        watched = self._rooms[seen.room_id]
+        if watched.state is None or watched.state in FINAL:
+            return []
+        for picture in PictureState:
+            shown = picture is seen.picture
+            self._metrics.room_picture.labels(seen.room_id, picture.value).set(shown)
+        return list(watched.pictured(seen))
 
     def observe(self, observations: Iterable[Observation], now: Now) -> list[Event]:
         """What the detectors saw in one frame."""
         events: list[Event] = []
         for observation in observations:
             watched = self._rooms.get(observation.room_id)
-            if watched is not None and watched.state not in FINAL_STATES:
+            if watched is not None and watched.state not in FINAL:
+                if observation.outcome is Outcome.EXAMINED:
+                    watched.examined(now.monotonic_s)
                 events += watched.judge.observe(observation, now)
         return events
 
@@ -79,8 +81,8 @@ class RoomBook:
         """Time has passed."""
         events: list[Event] = []
         for watched in self._rooms.values():
-            if watched.state not in FINAL_STATES:
-                watched.blind.accrue(now.monotonic_s)
+            if watched.state not in FINAL:
+                watched.tick(now.monotonic_s)
                 events += watched.judge.tick(now)
         return events
 
@@ -96,36 +98,19 @@ class RoomBook:
 
     def all_final(self) -> bool:
         """Whether no room is watched any more."""
-        return all(watched.state in FINAL_STATES for watched in self._rooms.values())
+        return all(watched.state in FINAL for watched in self._rooms.values())
 
     def states(self) -> dict[str, RoomState | None]:
         """The state of each room; None before its first."""
         return {room_id: watched.state for room_id, watched in self._rooms.items()}
 
-    def _stream_event(self, watched: _Watched, change: RoomChanged) -> StreamEvent:
-        watched.stream_seq += 1
-        return StreamEvent(
-            room_id=watched.room.room_id,
-            tenant=watched.room.tenant,
-            passthrough=watched.room.passthrough,
-            owner_epoch=watched.epoch,
-            seq=watched.stream_seq,
-            session=change.session,
-            state=change.state,
-            previous_state=watched.state,
-            reason=change.reason,
-            at=change.at,
-            monitor=self._monitor,
-            blind=watched.blind.totals(),
-            detail=change.detail,
-        )
-
-    def _count_change(self, watched: _Watched, change: RoomChanged) -> None:
+    def _count_move(self, watched: WatchedRoom, state: RoomState) -> None:
         room_id = watched.room.room_id
         if watched.state is not None:
             self._metrics.room_state.labels(room_id, watched.state.value).set(0)
-        self._metrics.room_state.labels(room_id, change.state.value).set(1)
-        if change.state is RoomState.STREAMING:
+        self._metrics.room_state.labels(room_id, state.value).set(1)
+        self._metrics.moves.labels(room_id, state.value).inc()
+        if state is RoomState.STREAMING:
             self._metrics.sessions.labels(room_id).inc()
 
     def _count_blind(self, room_id: str, cause: str, seconds: float) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from streammon.errors import SourceForbidden, SourceUnreachable
+from streammon.errors import SourceForbidden
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -33,18 +33,13 @@ class AddressPolicy:
             allowed = ", ".join(sorted(self.schemes))
             raise SourceForbidden(f"a stream may not be fetched by that scheme; allowed are {allowed}")
 
-    def resolve(self, host: str, port: int) -> list[tuple[str, int]]:
-        """The (address, port) pairs of a host that may be connected to, in the resolver's order.
+    def only_allowed(self, addresses: Iterable[str]) -> list[str]:
+        """Those of a host's addresses that may be connected to, in their order, at least one.
 
         The caller connects to one of them, not to the name, so that a name cannot change in between. Raises
-        SourceUnreachable where the name does not resolve, SourceForbidden where none of its addresses is allowed.
+        SourceForbidden where none is allowed.
         """
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise SourceUnreachable("the host's name does not resolve; check it and the resolver") from error
-        addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
-        allowed = [(address, port) for address in addresses if self.allows(address)]
+        allowed = [address for address in addresses if self.allows(address)]
         if not allowed:
             raise SourceForbidden(
                 "the host's address is not public; if it is meant, allow its network: `ingest.allow_networks` in the"

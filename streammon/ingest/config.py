@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field, IPvAnyNetwork
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, IPvAnyNetwork
 
 from streammon.config import FilePath, Seconds, Section
+from streammon.ingest.authorities import check_authorities
 
 
 class IngestConfig(Section):
@@ -19,7 +22,9 @@ class IngestConfig(Section):
     allow_networks: tuple[IPvAnyNetwork, ...] = Field(
         default=(), description="networks that streams may come from beside public addresses, such as 10.0.0.0/8"
     )
-    ca_file: FilePath | None = Field(default=None, description="PEM authorities to trust beside the system's")
+    ca_file: Annotated[FilePath, AfterValidator(check_authorities)] | None = Field(
+        default=None, description="PEM authorities to trust beside the system's"
+    )
     slots_per_room: int = Field(default=4, ge=1, le=32, description="samples a room may have waiting for the engine")
     max_rooms: int = Field(default=150, ge=1, le=1000, description="rooms in one ingest process")
 

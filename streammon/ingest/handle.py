@@ -13,15 +13,18 @@ import struct
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
-from threading import Lock, Thread
+from threading import Thread
 from typing import Protocol
 
 from streammon.entities import Room
 from streammon.ingest.arena import Arena, create_arena_fd
 from streammon.ingest.config import IngestConfig
 from streammon.ingest.mailbox import Letter, Mailbox
+from streammon.ingest.moves import FINAL
+from streammon.ingest.slots import SlotBook
 from streammon.ingest.wire import (
     AddRoom,
     Channel,
@@ -29,12 +32,17 @@ from streammon.ingest.wire import (
     FrameReady,
     FreeSlot,
     FromIngest,
+    FromRoom,
+    IngestStats,
     RemoveRoom,
     RoomChanged,
+    RoomPicture,
     RoomStats,
+    RoomThread,
     SetInterval,
     Stop,
 )
+from streammon.ingest.witness import Witness
 
 _log = logging.getLogger(__name__)
 
@@ -46,44 +54,58 @@ _POLL_S = 0.5
 _EXIT_WITHIN_S = 3.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestLoss:
+    """Why a process is gone: `cause` for people, and the room in whose thread it crashed, None where nobody knows."""
+
+    cause: str
+    room_id: str | None
+
+
 class IngestListener(Protocol):
     """Who hears of an ingest process's rooms. Called on the reader thread."""
 
-    def room_changed(self, change: RoomChanged) -> None:
+    def room_changed(self, handle: IngestHandle, change: RoomChanged) -> None:
         """A room's connection moved to another state."""
+
+    def room_picture(self, handle: IngestHandle, picture: RoomPicture) -> None:
+        """What a room's picture amounts to, or its size, changed."""
 
     def room_stats(self, stats: RoomStats) -> None:
         """What a room has done in the last second."""
 
-    def ingest_gone(self, handle: IngestHandle) -> None:
+    def ingest_stats(self, handle: IngestHandle, stats: IngestStats) -> None:
+        """How the process is, once a second."""
+
+    def ingest_gone(self, handle: IngestHandle, loss: IngestLoss) -> None:
         """The process is dead without having been asked to stop; its rooms are not watched any more."""
 
 
 class IngestHandle:
-    """One ingest process."""
+    """One ingest process. Raises OSError where it cannot be started."""
 
     def __init__(self, config: IngestConfig, mailbox: Mailbox, listener: IngestListener) -> None:
         self._config = config
         self._mailbox = mailbox
         self._listener = listener
-        self._slots: dict[str, set[int]] = {}
-        self._lent: dict[str, set[int]] = {}
-        self._lock = Lock()
         self._stopping = False
         self._heard_s = time.monotonic()
+        self._leaving: set[str] = set()
+        self._threads: dict[int, str] = {}
         slots = config.max_rooms * config.slots_per_room
-        self._unused = list(range(slots))
+        self._slots = SlotBook(slots)
         ours, theirs = socket.socketpair()
         for direction in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             ours.setsockopt(socket.SOL_SOCKET, direction, struct.pack("@ll", _MESSAGE_WITHIN_S, 0))
         arena_fd = create_arena_fd(slots * config.slot_bytes)
+        self._witness = Witness()
         try:
             self._arena = Arena(arena_fd, slots=slots, slot_bytes=config.slot_bytes)
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "streammon.ingest.process", str(theirs.fileno()), str(arena_fd)],
-                pass_fds=(theirs.fileno(), arena_fd),
-                stdin=subprocess.DEVNULL,
-            )
+            self._process = _start_process(theirs.fileno(), arena_fd, self._witness.fd)
+        except BaseException:
+            ours.close()
+            self._witness.close()
+            raise
         finally:
             theirs.close()
             os.close(arena_fd)
@@ -104,11 +126,8 @@ class IngestHandle:
         return self._process.pid
 
     def add_room(self, room: Room, session_base: int) -> None:
-        """Starts to watch a room; its next connection is session `session_base` + 1."""
-        with self._lock:
-            slots = [self._unused.pop() for _ in range(self._config.slots_per_room)]
-            self._slots[room.room_id] = set(slots)
-            self._lent[room.room_id] = set()
+        """Starts to watch a room; its next connection is session `session_base` + 1. Raises ValueError where full."""
+        slots = self._slots.give(room.room_id, self._config.slots_per_room)
         self._channel.send(
             AddRoom(
                 room_id=room.room_id,
@@ -122,8 +141,13 @@ class IngestHandle:
         )
 
     def remove_room(self, room_id: str) -> None:
-        """Asks the process to stop watching a room."""
+        """Asks the process to stop watching a room. No frame of it comes from now on; `stopped` comes when it has."""
+        self._leaving.add(room_id)
         self._channel.send(RemoveRoom(room_id))
+
+    def ignore_room(self, room_id: str) -> None:
+        """Takes no more frames of a room, whose thread may hang: the process itself will be ended soon."""
+        self._leaving.add(room_id)
 
     def set_interval(self, room_id: str, interval_s: float) -> None:
         """Sample a room every `interval_s` seconds from now on."""
@@ -140,6 +164,7 @@ class IngestHandle:
             self._process.wait(_EXIT_WITHIN_S)
         self._reader.join(_EXIT_WITHIN_S)
         self._channel.close()
+        self._witness.close()
 
     def _read(self) -> None:
         try:
@@ -156,7 +181,7 @@ class IngestHandle:
         if message is not None:
             self._heard_s = time.monotonic()
             self._hear(message)
-        elif self._lent and time.monotonic() - self._heard_s > _SILENT_S:
+        elif time.monotonic() - self._heard_s > _SILENT_S:
             raise EOFError(f"no word for {_SILENT_S:g} s")
 
     def _bury(self, error: Exception) -> None:
@@ -167,30 +192,60 @@ class IngestHandle:
         code = self._process.wait(_EXIT_WITHIN_S)
         self._channel.close()
         cause = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-        _log.error("ingest process %d is gone: %s (%s)", self.pid, cause, error)
-        self._listener.ingest_gone(self)
+        thread = self._witness.crashed_thread()
+        room_id = None if thread is None else self._threads.get(thread)
+        _log.error(
+            "ingest process %d is gone: %s (%s)\n%s",
+            self.pid,
+            cause,
+            error,
+            self._witness.stack(),
+            extra={"room_id": room_id},
+        )
+        self._witness.close()
+        self._listener.ingest_gone(self, IngestLoss(cause=cause, room_id=room_id))
 
     def _hear(self, message: FromIngest) -> None:
-        if message.room_id not in self._slots:
+        if isinstance(message, IngestStats):
+            self._listener.ingest_stats(self, message)
+        elif self._slots.knows(message.room_id):
+            self._hear_of_room(message)
+        else:
             raise EOFError("it spoke of a room that is not its own")
+
+    def _hear_of_room(self, message: FromRoom) -> None:
         match message:
             case FrameReady():
                 self._take_in(message)
             case RoomChanged():
-                self._listener.room_changed(message)
+                if message.state in FINAL:
+                    self._slots.take_back(message.room_id)
+                    self._leaving.discard(message.room_id)
+                self._listener.room_changed(self, message)
+            case RoomPicture():
+                self._listener.room_picture(self, message)
+            case RoomThread():
+                self._threads[message.ident] = message.room_id
             case RoomStats():
                 self._listener.room_stats(message)
 
     def _take_in(self, ready: FrameReady) -> None:
-        with self._lock:
-            mine = ready.slot in self._slots[ready.room_id] - self._lent[ready.room_id]
-            if not mine or not self._arena.fits(ready.slot, ready.image_height, ready.image_width):
-                raise EOFError("it sent a frame in a slot that is not its own")
-            self._lent[ready.room_id].add(ready.slot)
+        fits = self._arena.fits(ready.slot, ready.image_height, ready.image_width)
+        if not fits or not self._slots.lend(ready.room_id, ready.slot):
+            raise EOFError("it sent a frame in a slot that is not its own")
         release = partial(self._release, ready.room_id, ready.slot)
-        self._mailbox.put(Letter(ready=ready, arena=self._arena, release=release))
+        if ready.room_id in self._leaving:
+            release()
+        else:
+            self._mailbox.put(Letter(ready=ready, arena=self._arena, release=release))
 
     def _release(self, room_id: str, slot: int) -> None:
-        with self._lock:
-            self._lent[room_id].discard(slot)
+        self._slots.settle(slot)
         self._channel.send(FreeSlot(room_id, slot))
+
+
+def _start_process(channel_fd: int, arena_fd: int, witness_fd: int) -> subprocess.Popen[bytes]:
+    fds = (channel_fd, arena_fd, witness_fd)
+    return subprocess.Popen(
+        [sys.executable, "-m", "streammon.ingest.process", *map(str, fds)], pass_fds=fds, stdin=subprocess.DEVNULL
+    )

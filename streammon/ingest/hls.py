@@ -5,6 +5,7 @@ Used by the room's thread, which it blocks while it waits for the next segment.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from threading import Event
 
 from streammon.errors import (
     SourceEnded,
+    SourceError,
     SourceFinished,
     SourceNotMedia,
     SourceStalled,
@@ -20,6 +22,7 @@ from streammon.errors import (
     SourceUnreachable,
 )
 from streammon.ingest.hls_crypto import Decryptor
+from streammon.ingest.hls_following import Following
 from streammon.ingest.http_client import Fetched, HttpClient
 from streammon.ingest.playlist import parse_playlist
 from streammon.ingest.playlist_entities import InitSection, MasterPlaylist, MediaPlaylist, Segment
@@ -29,23 +32,26 @@ MAX_PLAYLIST_BYTES = 4 << 20
 _MAX_SEGMENT_BYTES = 64 << 20
 _MAX_INIT_BYTES = 1 << 20
 _MAX_MASTER_HOPS = 3
-# Reloads in a row that show an older window, before it is believed that the publisher began to count anew.
-_OLDER_RELOADS = 3
 # Segments in a row that cannot be fetched, before the stream is given up and opened anew.
 _MAX_MISSING = 3
+# Reloads that may hang before a stream is stalled: the next one has a new connection.
+_RELOADS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
     """A segment's bytes, ready for a demuxer. `init` is what must come before them in a new run (fMP4), else empty.
 
-    `begins_run`: timestamps, codec or init section may differ from the last segment's. `received_at` is UTC,
-    `received_s` the same on the monotonic clock.
+    `begins_run`: timestamps, codec or init section may differ from the last segment's, and `skipped_s` of the stream
+    were missed between the two, as far as is known. `lag_s` is how far its start was behind the stream's live edge when
+    it came, None for a recording. `received_at` is UTC, `received_s` the same on the monotonic clock.
     """
 
     data: bytes
     init: bytes
     begins_run: bool
+    skipped_s: float
+    lag_s: float | None
     segment: Segment
     received_at: datetime
     received_s: float
@@ -64,7 +70,7 @@ class HlsReader:
     ) -> None:
         self._client = client
         self._url = url
-        self._first: Fetched | None = first
+        self._first = first
         self._max_height = max_height
         self._stall_after_s = stall_after_s
         self._play_ended = play_ended
@@ -72,6 +78,9 @@ class HlsReader:
         self._init: InitSection | None = None
         self._init_body = b""
         self._target_duration_s = 0.0
+        self._came_s = 0.0
+        self._missing = 0
+        self._failure: SourceError | None = None
         self.paced = False
 
     @property
@@ -81,79 +90,94 @@ class HlsReader:
 
     def segments(self, stop: Event) -> Iterator[Loaded]:
         """The stream's segments, as they appear, until its publisher says that it is over or `stop` is set."""
-        following = Following(self._open(), from_start=self.paced)
-        missing = 0
-        came_s = time.monotonic()
+        following = self._open()
+        self._came_s = time.monotonic()
         while not stop.is_set():
-            if not self.paced and time.monotonic() - came_s > self.patience_s:
-                raise SourceStalled("no new segment came any more; it is tried again")
+            if self._left_s() <= 0:
+                raise self._failure or SourceStalled("no new segment came any more; it is tried again")
             segment = following.next()
             if segment is None:
                 if following.ended:
                     return
                 self._reload(following, stop)
             elif segment.gap:
-                following.break_run()
+                following.skip(segment)
             elif (loaded := self._load(segment, following)) is not None:
-                missing = 0
                 yield loaded
-                came_s = time.monotonic()  # what the room's thread did meanwhile is not the stream's fault
-            else:
-                missing = self._count_missing(missing)
+                # What the room's thread did meanwhile is not the stream's fault.
+                self._missing, self._came_s = 0, time.monotonic()
 
-    def _count_missing(self, before: int) -> int:
-        if before >= _MAX_MISSING:
-            raise SourceUnreachable(f"{before + 1} segments in a row are missing; the stream is opened anew")
-        return before + 1
+    def _left_s(self) -> float:
+        """How long the next segment may still take. Whoever watches a recording need not hurry."""
+        return math.inf if self.paced else self._came_s + self.patience_s - time.monotonic()
 
-    def _open(self) -> MediaPlaylist:
-        for _ in range(_MAX_MASTER_HOPS):
-            playlist = self._fetch_playlist()
+    def _open(self) -> Following:
+        for hop in range(_MAX_MASTER_HOPS):
+            fetched = self._first if hop == 0 else self._fetch_playlist(self._stall_after_s)
+            playlist = _parsed(fetched)
             if isinstance(playlist, MediaPlaylist):
                 if playlist.ended and not self._play_ended:
                     raise SourceFinished("the stream is over; it is looked at again")
                 self.paced = playlist.ended
                 self._target_duration_s = playlist.target_duration_s
-                return playlist
+                return Following(playlist, fetched.received_s, from_start=self.paced)
             self._url = choose_variant(playlist.variants, self._max_height).uri
         raise SourceNotMedia("the playlist leads only to further playlists of variants; check the address")
 
-    def _fetch_playlist(self) -> MediaPlaylist | MasterPlaylist:
-        fetched, self._first = self._first, None
-        if fetched is None:
-            fetched = self._client.get(self._url, max_bytes=MAX_PLAYLIST_BYTES, within_s=self._stall_after_s)
-        return parse_playlist(fetched.body.decode("utf-8", errors="replace"), fetched.url)
+    def _fetch_playlist(self, within_s: float) -> Fetched:
+        return self._client.get(self._url, max_bytes=MAX_PLAYLIST_BYTES, within_s=within_s)
 
     def _reload(self, following: Following, stop: Event) -> None:
-        stop.wait(following.reload_after_s())
-        if stop.is_set():
+        """Loads the playlist again, or remembers why it could not be: time may mend that while there is some left."""
+        stop.wait(min(following.reload_after_s(), self._left_s()))
+        if stop.is_set() or self._left_s() <= 0:
             return
-        playlist = self._fetch_playlist()
+        try:
+            fetched = self._fetch_playlist(min(self.patience_s / _RELOADS, self._left_s()))
+            playlist = _parsed(fetched)
+        except (SourceUnreachable, SourceEnded, SourceStalled, SourceNotMedia) as error:
+            following.reload_failed()
+            if self._failure is None or self._left_s() > 0:  # that time ran out says less than what went before
+                self._failure = error
+            return
         if not isinstance(playlist, MediaPlaylist):
             raise SourceEnded("the playlist turned into one of variants; the stream is opened anew")
+        self._failure = None
         self._target_duration_s = playlist.target_duration_s
-        following.update(playlist)
+        following.update(playlist, fetched.received_s)
 
     def _load(self, segment: Segment, following: Following) -> Loaded | None:
         """The segment, or None where it is not to be had, which makes the next one begin a new run."""
         try:
-            init = self._load_init(segment)
-            fetched = self._client.get(
-                segment.uri, max_bytes=_MAX_SEGMENT_BYTES, within_s=self.patience_s, part=segment.byte_range
-            )
-            data = self._decryptor.decrypt(fetched.body, segment.key, segment.sequence)
-        except (SourceUnreachable, SourceTooLarge):
-            following.break_run()
+            with self._client.within(self._left_s()):
+                init = self._load_init(segment)
+                fetched = self._client.get(
+                    segment.uri, max_bytes=_MAX_SEGMENT_BYTES, within_s=self.patience_s, part=segment.byte_range
+                )
+                data = self._decryptor.decrypt(fetched.body, segment.key, segment.sequence)
+        except (SourceUnreachable, SourceEnded, SourceTooLarge) as error:
+            self._count_missing(error)
+            following.skip(segment)
             return None
-        begins = following.take_break(segment) or init is not None
+        step = following.take(segment)
+        begins = step.begins_run or init is not None
         return Loaded(
             data=data,
             init=init if init is not None else self._init_body if begins else b"",
             begins_run=begins,
+            skipped_s=step.skipped_s,
+            lag_s=None if self.paced else step.behind_s + fetched.received_s - following.loaded_s,
             segment=segment,
             received_at=fetched.received_at,
             received_s=fetched.received_s,
         )
+
+    def _count_missing(self, error: SourceError) -> None:
+        self._missing += 1
+        if self._missing > _MAX_MISSING:
+            raise SourceUnreachable(
+                f"{self._missing} segments in a row are missing; the stream is opened anew"
+            ) from error
 
     def _load_init(self, segment: Segment) -> bytes | None:
         """The init section where it is another than before, else None."""
@@ -170,90 +194,5 @@ class HlsReader:
         return self._init_body
 
 
-class Following:
-    """Where in the playlist we are, and which of its segments begin a new run. Pure."""
-
-    def __init__(self, playlist: MediaPlaylist, *, from_start: bool) -> None:
-        self._pending = list(playlist.segments if from_start else playlist.segments[-1:])
-        self._breaks = _breaks(playlist)
-        self._next_sequence = _end(playlist)
-        self._target_duration_s = playlist.target_duration_s
-        self._older = 0
-        self._broken = True
-        self._discontinuity: int | None = None
-        self._changed = True
-        self.ended = playlist.ended
-
-    def next(self) -> Segment | None:
-        """The next segment, None where the playlist must be loaded again."""
-        return self._pending.pop(0) if self._pending else None
-
-    def reload_after_s(self) -> float:
-        """How long to wait before loading it again.
-
-        Half of what RFC 8216 (6.3.4) asks for, a target duration after a playlist that had news and half of one after
-        others, since the wait begins when the last segment has been watched and not when the playlist was asked for.
-        """
-        wait_s = self._target_duration_s if self._changed else self._target_duration_s / 2
-        return min(max(wait_s / 2, 0.2), 5.0)
-
-    def update(self, playlist: MediaPlaylist) -> None:
-        """Takes a reloaded playlist in, once there is no next segment."""
-        self._target_duration_s = playlist.target_duration_s
-        if _end(playlist) < self._next_sequence:
-            self._take_older(playlist)
-            return
-        self._older = 0
-        self.ended = playlist.ended
-        fresh = [segment for segment in playlist.segments if segment.sequence >= self._next_sequence]
-        self._changed = bool(fresh)
-        if not fresh:
-            return
-        if fresh[0].sequence > self._next_sequence:
-            self.break_run()
-            fresh = fresh[-1:]  # segments were missed: what is live now counts, not the backlog
-        elif fresh[0] is playlist.segments[0] and fresh[0].discontinuity_sequence != self._discontinuity:
-            self.break_run()
-        self._pending, self._breaks, self._next_sequence = fresh, _breaks(playlist), _end(playlist)
-
-    def break_run(self) -> None:
-        """The next segment does not follow the last one."""
-        self._broken = True
-
-    def take_break(self, segment: Segment) -> bool:
-        """Whether this segment begins a new run."""
-        begins = self._broken or segment.sequence in self._breaks
-        self._broken, self._discontinuity = False, segment.discontinuity_sequence
-        return begins
-
-    def _take_older(self, playlist: MediaPlaylist) -> None:
-        """From a CDN node that is behind, or a publisher that counts anew."""
-        self._changed = False
-        self._older += 1
-        if self._older < _OLDER_RELOADS:
-            return
-        self.ended = playlist.ended
-        if not playlist.segments:
-            return
-        self._older, self._changed = 0, True
-        self._pending, self._breaks, self._next_sequence = list(playlist.segments[-1:]), set(), _end(playlist)
-        self.break_run()
-
-
-def _end(playlist: MediaPlaylist) -> int:
-    """The number of the segment that comes after its last."""
-    return playlist.segments[-1].sequence + 1 if playlist.segments else playlist.media_sequence
-
-
-def _breaks(playlist: MediaPlaylist) -> set[int]:
-    """The numbers of the segments that a discontinuity stands before.
-
-    Told by their neighbours: many servers leave EXT-X-DISCONTINUITY-SEQUENCE out, and then count from the playlist's
-    beginning, so that the same segment has another count as soon as an earlier discontinuity has slid out.
-    """
-    counts = [playlist.discontinuity_sequence, *(segment.discontinuity_sequence for segment in playlist.segments)]
-    return {
-        segment.sequence
-        for before, segment in zip(counts, playlist.segments, strict=False)
-        if segment.discontinuity_sequence != before
-    }
+def _parsed(fetched: Fetched) -> MediaPlaylist | MasterPlaylist:
+    return parse_playlist(fetched.body.decode("utf-8", errors="replace"), fetched.url)

@@ -7,9 +7,7 @@ A room's headers go to the origin of the room's URL; to others only those go tha
 from __future__ import annotations
 
 import ssl
-import string
 import time
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -17,14 +15,16 @@ from datetime import UTC, datetime
 from functools import cache
 from threading import Event
 from typing import Self
-from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin
 
 import httpcore
 
 from streammon import __version__
 from streammon.errors import SourceDenied, SourceEnded, SourceError, SourceStalled, SourceTooLarge, SourceUnreachable
 from streammon.ingest.address import AddressPolicy
-from streammon.ingest.network import GuardedBackend, Patience
+from streammon.ingest.http_url import basic_authorization, host_header, origin, sendable
+from streammon.ingest.network import GuardedBackend
+from streammon.ingest.patience import Patience
 from streammon.ingest.playlist_entities import ByteRange
 from streammon.ingest.source import SourceRequest
 
@@ -32,8 +32,6 @@ _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Headers of the room's that every server may see; any other may be a credential.
 _HARMLESS = frozenset({"accept", "accept-language", "origin", "referer", "user-agent"})
-_PORTS = {"http": 80, "https": 443}
-_SENT_AS_IS = string.ascii_letters + string.digits + string.punctuation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +160,7 @@ class HttpClient:
         with _translated():
             self._policy.check_scheme(url)
             request = self._pool.stream(
-                "GET", _sendable(url), headers=self._headers(url, headers), extensions={"timeout": times}
+                "GET", sendable(url), headers=self._headers(url, headers), extensions={"timeout": times}
             )
             response = request.__enter__()
         try:
@@ -172,12 +170,12 @@ class HttpClient:
 
     def _headers(self, url: str, asked: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         """Everything but what only the room's own server may see, where this is another."""
-        at_home = _origin(url) == _origin(self._room.url)
+        at_home = origin(url) == origin(self._room.url)
         mine = {name.lower(): value for name, value in self._room.headers.items()}
         sent = {
-            "host": _host(url),
+            "host": host_header(url),
             "user-agent": f"streammon/{__version__}",
-            **_basic_authorization(url),
+            **basic_authorization(url),
             **{name: value for name, value in mine.items() if at_home or name in _HARMLESS},
             # A body that is compressed could grow without bound.
             "accept-encoding": "identity",
@@ -190,11 +188,14 @@ class HttpClient:
 def tls_context(ca_file: str | None) -> ssl.SSLContext:
     """A context that verifies servers by the system's authorities, and by those in a PEM file where one is given.
 
-    Made once per process and file, and shared by all threads.
+    Made once per process and file, and shared by all threads. Raises SourceUnreachable where the file has gone bad.
     """
     context = ssl.create_default_context()
     if ca_file is not None:
-        context.load_verify_locations(cafile=ca_file)
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except OSError as error:
+            raise SourceUnreachable("`ingest.ca_file` cannot be read as PEM any more; check it") from error
     return context
 
 
@@ -241,32 +242,3 @@ def _target(url: str, response: httpcore.Response) -> str:
     location = next((value for name, value in response.headers if name.lower() == b"location"), b"")
     with _translated():
         return urljoin(url, bytes(location).decode("utf-8"))
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    """Whom a URL belongs to: scheme, host and port. Raises ValueError where it is none."""
-    split = urlsplit(url)
-    return split.scheme, split.hostname or "", split.port if split.port is not None else _PORTS.get(split.scheme)
-
-
-def _host(url: str) -> str:
-    """Host and port as they stand in a request, in ASCII."""
-    scheme, name, port = _origin(url)
-    host = f"[{name}]" if ":" in name else name.encode("idna").decode("ascii")
-    return host if port in {None, _PORTS.get(scheme)} else f"{host}:{port}"
-
-
-def _sendable(url: str) -> str:
-    """The URL without fragment and credentials, its other than ASCII characters and blanks as browsers send them."""
-    split = urlsplit(url)
-    path, query = (quote(part, safe=_SENT_AS_IS) for part in (split.path, split.query))
-    return urlunsplit((split.scheme, _host(url), path, query, ""))
-
-
-def _basic_authorization(url: str) -> dict[str, str]:
-    """The header for the user and password in a URL; none where it has none."""
-    split = urlsplit(url)
-    if split.username is None:
-        return {}
-    pair = f"{unquote(split.username)}:{unquote(split.password or '')}"
-    return {"authorization": f"Basic {b64encode(pair.encode()).decode('ascii')}"}

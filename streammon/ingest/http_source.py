@@ -5,20 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from threading import Event
-
-import av
-from av.video.stream import VideoStream
 
 from streammon.errors import SourceEnded, SourceFinished, SourceNotMedia, SourceStalled, SourceUnreachable
 from streammon.ingest.address import AddressPolicy
+from streammon.ingest.bounds import Bounds
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.demux import DemuxedRun, open_container
-from streammon.ingest.feed import BodyFile, SegmentFile
+from streammon.ingest.demux import LONGEST_PAUSE_S, DemuxedRun, open_container
+from streammon.ingest.feed import BodyFile, FedRun, SegmentFile, SegmentStamp
 from streammon.ingest.hls import MAX_PLAYLIST_BYTES, HlsReader, Loaded
 from streammon.ingest.http_client import Body, Fetched, HttpClient, HttpTimes, tls_context
-from streammon.ingest.source import Received, Run, SourceRequest
+from streammon.ingest.source import Run, SourceRequest
 
 # Longer probes would wait for what a live stream has not sent yet.
 _PROBE = {"probesize": "500000", "analyzeduration": "700000"}
@@ -34,9 +32,11 @@ class HttpSource:
 
     def __init__(self, request: SourceRequest, config: IngestConfig, policy: AddressPolicy, stop: Event) -> None:
         self._config = config
+        self._bounds = Bounds.of(config)
         self._stop = stop
         self._url = request.url
         self._resumed = request.resumed
+        self._reader: HlsReader | None = None
         times = HttpTimes(connect_s=config.open_timeout, read_s=config.stall_after)
         tls = tls_context(None if config.ca_file is None else str(config.ca_file))
         with ExitStack() as opened:
@@ -57,6 +57,13 @@ class HttpSource:
             return self._hls_runs(self._whole(self._body))
         return self._body_runs(self._body)
 
+    @property
+    def patience_s(self) -> float:
+        """See `Source`."""
+        if self._reader is None:
+            return self._config.stall_after
+        return self._reader.patience_s + (LONGEST_PAUSE_S if self._reader.paced else 0.0)
+
     def close(self) -> None:
         """See `Source`."""
         self._opened.close()
@@ -68,7 +75,7 @@ class HttpSource:
         return Fetched(url=body.url, body=content, received_at=datetime.now(UTC), received_s=time.monotonic())
 
     def _hls_runs(self, playlist: Fetched) -> Iterator[Run]:
-        reader = HlsReader(
+        reader = self._reader = HlsReader(
             self._client,
             self._url,
             playlist,
@@ -81,40 +88,37 @@ class HttpSource:
         while first is not None:
             stall_after_s = None if reader.paced else reader.patience_s
             file = SegmentFile(first, segments, stall_after_s)
-            with open_container(file, options=_PROBE, container=_format_of(first)) as container:
-                stamp = _SegmentStamp(file)
-                yield DemuxedRun(container, self._stop, stamp, stall_after_s=stall_after_s, pace=reader.paced)
+            with (
+                file.checked(),
+                open_container(file, options=_PROBE, container=_format_of(first), bounds=self._bounds) as container,
+            ):
+                run = DemuxedRun(
+                    container,
+                    self._stop,
+                    SegmentStamp(file),
+                    stall_after_s=stall_after_s,
+                    pace=reader.paced,
+                    bounds=self._bounds,
+                )
+                yield FedRun(run, file, first.skipped_s)
             first = file.following
         if not self._stop.is_set():
             raise SourceFinished("the publisher has ended the stream; it is looked at again")
 
     def _body_runs(self, body: Body) -> Iterator[Run]:
-        file = BodyFile(body, max(self._config.open_timeout, self._config.stall_after))
-        with open_container(file, options=_PROBE) as container:
-            yield DemuxedRun(container, self._stop, file.stamp, stall_after_s=self._config.stall_after, pace=False)
+        file = BodyFile(body, self._client.within, max(self._config.open_timeout, self._config.stall_after))
+        with file.checked(), open_container(file, options=_PROBE, bounds=self._bounds) as container:
+            run = DemuxedRun(
+                container,
+                self._stop,
+                file.stamp,
+                stall_after_s=self._config.stall_after,
+                pace=False,
+                bounds=self._bounds,
+            )
+            yield FedRun(run, file)
         if not self._stop.is_set():
             raise SourceEnded("the publisher left; it is tried again")
-
-
-class _SegmentStamp:
-    """Tells when a packet's segment came, and the publisher's time, counted on from its segment's."""
-
-    def __init__(self, file: SegmentFile) -> None:
-        self._file = file
-        self._piece: Loaded | None = None
-        self._first_s = 0.0
-
-    def __call__(self, packet: av.Packet[VideoStream]) -> Received:
-        piece = self._file.piece_at(packet.pos)
-        pts_s = float(packet.pts * packet.time_base) if packet.pts is not None else self._first_s
-        if piece is not self._piece:
-            self._piece, self._first_s = piece, pts_s
-        program_at = piece.segment.program_at
-        if program_at is not None:
-            program_at += timedelta(seconds=pts_s - self._first_s)
-        return Received(
-            packet=packet, received_at=piece.received_at, received_s=piece.received_s, program_at=program_at
-        )
 
 
 def _format_of(loaded: Loaded) -> str | None:

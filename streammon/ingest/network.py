@@ -1,69 +1,39 @@
 """Sockets for the HTTP client: connected only to allowed addresses, and every wait ends soon after a stop is asked for.
 
-A `httpcore.NetworkBackend`. Waiting happens in short steps, since nothing else wakes a thread out of a socket.
+A `httpcore.NetworkBackend`, of one room's thread.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import queue
 import select
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import partial
-from threading import Event, Thread
 from typing import Any, TypeVar
 
 import httpcore
 
-from streammon.errors import SourceStopped
 from streammon.ingest.address import AddressPolicy
-
-_STEP_S = 0.2
+from streammon.ingest.patience import Patience, step_s
+from streammon.ingest.resolver import Resolver, shared_resolver
 
 Result = TypeVar("Result")
-Addresses = list[tuple[str, int]]
-
-
-class Patience:
-    """When waiting is over: at a stop, and at a deadline that many waits share. Of one thread."""
-
-    def __init__(self, stop: Event) -> None:
-        self._stop = stop
-        self._until_s = float("inf")
-
-    @contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
-        """All that is waited for in here comes within so many seconds; what is in force already still holds."""
-        before_s = self._until_s
-        self._until_s = min(before_s, time.monotonic() + seconds)
-        try:
-            yield
-        finally:
-            self._until_s = before_s
-
-    def deadline(self, timeout_s: float | None) -> float:
-        """When a wait that may take `timeout_s` (None: for ever) is over, on the monotonic clock."""
-        return min(self._until_s, time.monotonic() + (timeout_s if timeout_s is not None else float("inf")))
-
-    def check(self, until_s: float) -> None:
-        """Raises SourceStopped after a stop, TimeoutError after `until_s`."""
-        if self._stop.is_set():
-            raise SourceStopped("the room is being stopped")
-        if time.monotonic() >= until_s:
-            raise TimeoutError("timed out")
 
 
 class GuardedBackend(httpcore.NetworkBackend):
-    """Connects to what the address policy allows. Raises SourceForbidden, and SourceStopped after a stop."""
+    """Connects to what the address policy allows. Raises SourceForbidden, and SourceStopped after a stop.
 
-    def __init__(self, policy: AddressPolicy, patience: Patience) -> None:
+    `resolver` finds the hosts' addresses; None: the process's own.
+    """
+
+    def __init__(self, policy: AddressPolicy, patience: Patience, resolver: Resolver | None = None) -> None:
         self._policy = policy
         self._patience = patience
+        self._resolver = resolver if resolver is not None else shared_resolver()
 
     def connect_tcp(
         self,
@@ -77,11 +47,11 @@ class GuardedBackend(httpcore.NetworkBackend):
         until_s = self._patience.deadline(timeout)
         failure: Exception | None = None
         try:
-            addresses = self._resolve(host, port, until_s)
+            addresses = self._policy.only_allowed(self._resolver.addresses(host, self._patience, timeout))
             for tried, address in enumerate(addresses):
                 now_s = time.monotonic()
                 try:
-                    connected = self._connect(address, now_s + (until_s - now_s) / (len(addresses) - tried))
+                    connected = self._connect((address, port), now_s + (until_s - now_s) / (len(addresses) - tried))
                 except OSError as error:
                     failure = error
                 else:
@@ -90,21 +60,6 @@ class GuardedBackend(httpcore.NetworkBackend):
             failure = error
         kind = httpcore.ConnectTimeout if isinstance(failure, TimeoutError) else httpcore.ConnectError
         raise kind(failure) from failure
-
-    def _resolve(self, host: str, port: int, until_s: float) -> Addresses:
-        """What the policy allows. The resolver cannot be interrupted; its thread is left to its own time-out."""
-        answer: queue.SimpleQueue[Addresses | Exception] = queue.SimpleQueue()
-        resolve = partial(self._policy.resolve, host, port)
-        Thread(target=_put_result, args=(answer, resolve), name="resolve", daemon=True).start()
-        while True:
-            try:
-                found = answer.get(timeout=_step_s(until_s))
-            except queue.Empty:
-                self._patience.check(until_s)
-                continue
-            if isinstance(found, Exception):
-                raise found
-            return found
 
     def _connect(self, address: tuple[str, int], until_s: float) -> socket.socket:
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
@@ -199,24 +154,13 @@ class GuardedStream(httpcore.NetworkStream):
                 _ready(self._socket, select.POLLOUT, until_s)
 
 
-def _put_result(answer: queue.SimpleQueue[Addresses | Exception], resolve: Callable[[], Addresses]) -> None:
-    try:
-        answer.put(resolve())
-    except Exception as error:  # noqa: BLE001 - the thread's top frame; it is raised where it is waited for
-        answer.put(error)
-
-
 def _check_code(code: int) -> None:
     if code not in {0, errno.EINPROGRESS}:
         raise OSError(code, os.strerror(code))
-
-
-def _step_s(until_s: float) -> float:
-    return max(0.0, min(_STEP_S, until_s - time.monotonic()))
 
 
 def _ready(watched: socket.socket, event: int, until_s: float) -> bool:
     """Whether the socket became ready within one step, or by `until_s` if that is sooner."""
     poll = select.poll()  # not select(), which cannot watch descriptors above 1023
     poll.register(watched, event)
-    return bool(poll.poll(_step_s(until_s) * 1000))
+    return bool(poll.poll(step_s(until_s) * 1000))

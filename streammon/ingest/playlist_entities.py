@@ -6,7 +6,7 @@ Read by `playlist`. Terms and defaults are those of RFC 8216, sections 4 and 5.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 IDENTITY = "identity"
 """The key format in which a key's URI simply gives its 16 bytes."""
@@ -77,6 +77,11 @@ class Segment:
     key: Key | None = None
     gap: bool = False
 
+    @property
+    def ends_at(self) -> datetime | None:
+        """The publisher's wall clock at the segment's end, UTC; None where it is not known."""
+        return later(self.program_at, self.duration_s)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaPlaylist:
@@ -110,3 +115,11 @@ class MasterPlaylist:
     """The renditions to choose from, at least one, in the publisher's order of preference."""
 
     variants: tuple[Variant, ...]
+
+
+def later(moment: datetime | None, seconds: float) -> datetime | None:
+    """The moment so many seconds after; None for none, and where the calendar ends."""
+    try:
+        return moment + timedelta(seconds=seconds) if moment is not None else None
+    except OverflowError:
+        return None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from streammon.errors import SourceNotMedia
-from streammon.ingest.playlist_entities import IDENTITY, ByteRange, InitSection, Key, MediaPlaylist, Segment
+from streammon.ingest.playlist_entities import IDENTITY, ByteRange, InitSection, Key, MediaPlaylist, Segment, later
 from streammon.ingest.playlist_lines import (
     absolute,
     attributes,
@@ -178,7 +178,7 @@ class _SegmentReader:
         )
         self.segments.append(segment)
         self._sequence += 1
-        self._clock = _later(segment.program_at, lasts_s)
+        self._clock = segment.ends_at
         self._next = _Next()
 
     def _program_at(self) -> datetime | None:
@@ -202,18 +202,11 @@ def _refuse_delta(_: str) -> None:
     raise SourceNotMedia("the playlist is a delta update, which lacks segments; take _HLS_skip out of the URL")
 
 
-def _later(moment: datetime | None, seconds: float) -> datetime | None:
-    try:
-        return moment + timedelta(seconds=seconds) if moment is not None else None
-    except OverflowError:
-        return None
-
-
 def _date_backwards(segments: Iterable[Segment]) -> list[Segment]:
     """Dates the segments before the first date of their stretch by its date (section 4.3.2.6)."""
     dated = list(segments)
     for here in range(len(dated) - 2, -1, -1):
         segment, after = dated[here], dated[here + 1]
         if segment.program_at is None and segment.discontinuity_sequence == after.discontinuity_sequence:
-            dated[here] = replace(segment, program_at=_later(after.program_at, -segment.duration_s))
+            dated[here] = replace(segment, program_at=later(after.program_at, -segment.duration_s))
     return dated

@@ -2,12 +2,16 @@
 
 Packets of the current GOP are kept undecoded. When a sample is due, decoding starts at the GOP's key frame and goes on
 until a picture of the due time comes out; a GOP in which none is due is never decoded. A key frame that serves as the
-sample is drained from the decoder at once: waiting for its successors would hold it back by the reorder delay.
+sample is drained from the decoder at once: waiting for its successors would hold it back by the reorder delay. Of a
+backlog nothing is decoded but the newest key frame in it.
 """
 
 from __future__ import annotations
 
+import math
+import random
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -28,13 +32,15 @@ _REORDER_PACKETS = 64
 class Arrival:
     """When a packet came and what it shows: `pts_s` of the session, wall clock and monotonic clock.
 
-    `program_at` is the publisher's wall clock, None where the stream gives none.
+    `program_at` is the publisher's wall clock, None where the stream gives none. `overdue`: it is late, and newer ones
+    are right behind it (see `Backlog`).
     """
 
     pts_s: float
     received_at: datetime
     received_s: float
     program_at: datetime | None = None
+    overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,16 +82,32 @@ class _Gop:
 
 
 class Sampler:
-    """Samples one connection's video every `interval_s` seconds of stream time. Used by the room's thread."""
+    """Samples one connection's video every `interval_s` seconds of stream time. Used by the room's thread.
 
-    def __init__(self, decoder: VideoCodecContext, interval_s: float) -> None:
+    With `jitter` each interval is longer or shorter by up to that share of it, at random, so that a publisher cannot
+    know when nobody looks. `draw` gives 0..1.
+    """
+
+    def __init__(
+        self,
+        decoder: VideoCodecContext,
+        interval_s: float,
+        *,
+        jitter: float = 0.0,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
         self.counts = SamplerCounts()
         self._decoder = decoder
         self._decoder.skip_frame = "NONREF"
         self._interval_s = interval_s
+        self._jitter = jitter
+        self._draw = draw
         self._due_s = 0.0
         self._latest_s = 0.0
+        self._sampled_s = -math.inf
+        self._overdue = False
         self._gop = _Gop()
+        self._number = 0
         self._arrivals: dict[int, Arrival] = {}
         self._synced = False
 
@@ -107,23 +129,43 @@ class Sampler:
             self._interval_s = interval_s
 
     def feed(self, packet: av.Packet[VideoStream], arrival: Arrival) -> Sample | None:
-        """Takes the next packet, in decoding order; returns the sample that it completes, or None."""
+        """Takes the next packet, in decoding order; returns the sample that it completes, or None.
+
+        The packet's own stamps may be missing, or come twice: it is given a number instead, which its picture bears.
+        """
         if packet.is_keyframe:
             self._start_gop()
         elif not self._synced:
             return None
-        self._gop.add(packet)
-        self._latest_s = arrival.pts_s
-        if packet.pts is not None:
-            self._arrivals[packet.pts] = arrival
-        slack_s = self._interval_s * _KEY_FRAME_SLACK if packet.is_keyframe else 0.0
-        if arrival.pts_s < self._due_s - slack_s:
-            if self._gop.full:
-                self._decode_pending()
-                self._forget_old_arrivals()
-            return None
-        sample = self._first_due(self._decode_due(), slack_s)
+        self._keep(packet, arrival)
+        caught_up, self._overdue = self._overdue and not arrival.overdue, arrival.overdue
+        slack_s = self._slack_s(packet)
+        sample = None
+        if caught_up:
+            sample = self._catch_up()
+        elif not arrival.overdue and arrival.pts_s >= self._due_s - slack_s:
+            sample = self._first_due(self._decode_due(), slack_s)
+        elif self._gop.full:
+            self._decode_pending()
         self._forget_old_arrivals()
+        return sample
+
+    def _keep(self, packet: av.Packet[VideoStream], arrival: Arrival) -> None:
+        self._number += 1
+        packet.pts = self._number
+        self._arrivals[self._number] = arrival
+        self._gop.add(packet)
+        self._latest_s = max(self._latest_s, arrival.pts_s)
+
+    def _slack_s(self, packet: av.Packet[VideoStream]) -> float:
+        return self._interval_s * _KEY_FRAME_SLACK if packet.is_keyframe else 0.0
+
+    def _catch_up(self) -> Sample | None:
+        """The newest key frame where that is due, and then nothing that has already gone by."""
+        sample = None
+        if not self._gop.primed:
+            sample = self._first_due(self._drain_key_frame(), self._slack_s(self._gop.packets[0]))
+        self._due_s = max(self._due_s, self._latest_s)
         return sample
 
     def _start_gop(self) -> None:
@@ -164,7 +206,7 @@ class Sampler:
     def _first_due(self, pictures: list[av.VideoFrame], slack_s: float) -> Sample | None:
         for picture in pictures:
             arrival = None if picture.pts is None else self._arrivals.get(picture.pts)
-            if arrival is not None and arrival.pts_s >= self._due_s - slack_s:
+            if arrival is not None and arrival.pts_s >= self._due_s - slack_s and arrival.pts_s > self._sampled_s:
                 self._advance(arrival.pts_s)
                 return Sample(picture=picture, arrival=arrival)
         return None
@@ -175,6 +217,8 @@ class Sampler:
             del self._arrivals[next(iter(self._arrivals))]
 
     def _advance(self, sampled_s: float) -> None:
-        self._due_s += self._interval_s
+        self._sampled_s = sampled_s
+        step_s = self._interval_s * (1.0 + self._jitter * (2.0 * self._draw() - 1.0))
+        self._due_s += step_s
         if self._due_s <= sampled_s:
-            self._due_s = sampled_s + self._interval_s
+            self._due_s = sampled_s + step_s

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from streammon.entities import RoomState
+from streammon.entities import PictureState, RoomState
 from streammon.events import Count, Utc
 
 _MAX_MESSAGE_BYTES = 1 << 20
@@ -73,6 +73,25 @@ class RoomChanged(msgspec.Struct, tag=True, frozen=True):
     detail: str | None = None
 
 
+class RoomPicture(msgspec.Struct, tag=True, frozen=True):
+    """What a room's picture amounts to changed, or its size. `width` and `height` are the stream's, in pixels."""
+
+    room_id: str
+    session: int
+    at: Utc
+    picture: PictureState
+    width: Count
+    height: Count
+    resized: bool
+
+
+class RoomThread(msgspec.Struct, tag=True, frozen=True):
+    """The thread that pulls a room, as `threading.get_ident()` names it: who crashed is seen by it."""
+
+    room_id: str
+    ident: int
+
+
 class FrameReady(msgspec.Struct, tag=True, frozen=True):
     """A sample lies in `slot`, `image_height` x `image_width` x 3 bytes; the slot now belongs to the engine."""
 
@@ -93,7 +112,7 @@ class FrameReady(msgspec.Struct, tag=True, frozen=True):
 
 
 class RoomStats(msgspec.Struct, tag=True, frozen=True):
-    """What a room has done since the last report."""
+    """What a room has done since the last report. `lag_s`: how far behind the live edge its last packet came."""
 
     room_id: str
     packets: Count
@@ -102,10 +121,19 @@ class RoomStats(msgspec.Struct, tag=True, frozen=True):
     sampled: Count
     dropped: Count
     decode_errors: Count
+    lag_s: float | None = None
+
+
+class IngestStats(msgspec.Struct, tag=True, frozen=True):
+    """The process as a whole. `hung`: threads that were given up and have not come back when they should have."""
+
+    hung: Count
+    given_up: Count
 
 
 ToIngest = Configure | AddRoom | RemoveRoom | SetInterval | FreeSlot | Stop
-FromIngest = RoomChanged | FrameReady | RoomStats
+FromRoom = RoomChanged | RoomPicture | RoomThread | FrameReady | RoomStats
+FromIngest = FromRoom | IngestStats
 
 Incoming = TypeVar("Incoming")
 

@@ -36,11 +36,12 @@ END = "#EXT-X-ENDLIST\n"
 
 @dataclass(slots=True)
 class Watched:
-    """What came: per run its pictures as (number in the clip, width, height), per packet the publisher's time."""
+    """What came: per run its pictures as (number in the clip, width, height); per packet its times."""
 
     runs: list[list[tuple[int, int, int]]] = field(default_factory=list)
     program_at: list[datetime | None] = field(default_factory=list)
     received_s: list[float] = field(default_factory=list)
+    lag_s: list[float | None] = field(default_factory=list)
     error: SourceError | None = None
 
     @property
@@ -70,6 +71,7 @@ def _watch_runs(runs: Iterator[Run], watched: Watched, first: int) -> None:
         for received in run.packets():
             watched.program_at.append(received.program_at)
             watched.received_s.append(received.received_s)
+            watched.lag_s.append(received.lag_s)
             watched.runs[-1] += [_seen(picture) for picture in decoder.decode(received.packet)]
             if sum(map(len, watched.runs)) >= first:
                 return

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import signal
+import struct
 import threading
 import time
 from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Self
+
+from prometheus_client import CollectorRegistry
 
 from streammon.entities import Frame, Room, RoomState
+from streammon.errors import IngestCrashed
+from streammon.fleet.ingest import IngestSupervisor
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.handle import IngestHandle
+from streammon.ingest.handle import IngestHandle, IngestLoss
 from streammon.ingest.mailbox import Mailbox
-from streammon.ingest.wire import RoomChanged, RoomStats
+from streammon.ingest.wire import IngestStats, RoomChanged, RoomPicture, RoomStats
+from streammon.metrics import Metrics
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 CONFIG = IngestConfig(
@@ -23,34 +32,59 @@ CLIP = Path(__file__).parents[2] / "sample_streams" / "room.mp4"
 
 
 class Ear:
-    """Hears all that an ingest process says, and lets a test wait for it."""
+    """Hears all that ingest processes say, and lets a test wait for it."""
 
     def __init__(self) -> None:
         self.changes: list[RoomChanged] = []
+        self.pictures: list[RoomPicture] = []
         self.stats: list[RoomStats] = []
-        self.gone: list[IngestHandle] = []
+        self.processes: list[IngestStats] = []
+        self.gone: list[tuple[IngestHandle, IngestLoss]] = []
         self._heard = threading.Condition()
 
-    def room_changed(self, change: RoomChanged) -> None:
+    def room_changed(self, handle: IngestHandle, change: RoomChanged) -> None:  # noqa: ARG002
         """See IngestListener."""
         self._note(lambda: self.changes.append(change))
+
+    def room_picture(self, handle: IngestHandle, picture: RoomPicture) -> None:  # noqa: ARG002
+        """See IngestListener."""
+        self._note(lambda: self.pictures.append(picture))
 
     def room_stats(self, stats: RoomStats) -> None:
         """See IngestListener."""
         self._note(lambda: self.stats.append(stats))
 
-    def ingest_gone(self, handle: IngestHandle) -> None:
+    def ingest_stats(self, handle: IngestHandle, stats: IngestStats) -> None:  # noqa: ARG002
         """See IngestListener."""
-        self._note(lambda: self.gone.append(handle))
+        self._note(lambda: self.processes.append(stats))
+
+    def ingest_gone(self, handle: IngestHandle, loss: IngestLoss) -> None:
+        """See IngestListener."""
+        self._note(lambda: self.gone.append((handle, loss)))
+
+    def news(self, news: RoomChanged | RoomPicture) -> None:
+        """What a supervisor tells of a room."""
+        if isinstance(news, RoomChanged):
+            self._note(lambda: self.changes.append(news))
+        else:
+            self._note(lambda: self.pictures.append(news))
 
     def until(self, condition: Callable[[], bool], within_s: float = 10.0) -> None:
         """Waits for what is heard to make a condition true; fails where it does not."""
         with self._heard:
             assert self._heard.wait_for(condition, within_s), f"only heard {self.changes}"
 
-    def states(self) -> list[RoomState]:
-        """Of all rooms, in order."""
-        return [change.state for change in self.changes]
+    def until_state(self, state: RoomState, room_id: str = "r1", times: int = 1, within_s: float = 10.0) -> None:
+        """Waits until a room has come to a state so many times."""
+        self.until(lambda: self.states(room_id).count(state) >= times, within_s)
+
+    def of(self, room_id: str) -> list[RoomChanged]:
+        """One room's changes, in order."""
+        return [change for change in self.changes if change.room_id == room_id]
+
+    def states(self, room_id: str | None = None) -> list[RoomState]:
+        """Of a room, or of all rooms, in order."""
+        return [change.state for change in self.changes if room_id in {None, change.room_id}]
 
     def _note(self, write: Callable[[], None]) -> None:
         with self._heard:
@@ -100,3 +134,95 @@ def held() -> tuple[int, int, list[str], list[str]]:
     arenas = Path("/proc/self/maps").read_text(encoding="utf-8").count("streammon-frames")
     threads = sorted(thread.name for thread in threading.enumerate())
     return len(list(Path("/proc/self/fd").iterdir())), arenas, threads, children
+
+
+class Fleet:
+    """A supervisor, and what it reports to. A context manager: at its end no process or thread of it is left."""
+
+    def __init__(self, config: IngestConfig = CONFIG) -> None:
+        self.ear = Ear()
+        self.fatal: list[IngestCrashed] = []
+        self.mailbox = new_mailbox()
+        self.metrics = Metrics(CollectorRegistry())
+        self.supervisor = IngestSupervisor(config, self.mailbox, self.metrics, self.ear.news, self.fatal.append)
+
+    def start(self, *rooms: Room) -> None:
+        """Has these rooms pulled."""
+        self.supervisor.start()
+        for added in rooms:
+            self.supervisor.add(added)
+
+    def only_pid(self) -> int:
+        """The process, once there is one and no other."""
+        until(lambda: len(self.supervisor.pids) == 1)
+        return self.supervisor.pids[0]
+
+    def pid_after(self, *old: int, within_s: float = 10.0) -> int:
+        """A process that is none of these."""
+        until(lambda: bool(set(self.supervisor.pids) - set(old)), within_s)
+        return next(pid for pid in self.supervisor.pids if pid not in old)
+
+    def pid_of(self, room_id: str) -> int | None:
+        """The process that pulls a room; None where none does."""
+        place = self.supervisor._places.rooms.get(room_id)
+        return None if place is None or place.handle is None else place.handle.pid
+
+    def crash(self, room_id: str) -> int:
+        """SIGSEGV in the thread that pulls a room, as FFmpeg would. Returns the process."""
+        handle = self.supervisor._places.rooms[room_id].handle
+        assert handle is not None
+        return self.crash_in(handle, room_id)
+
+    def crash_in(self, handle: IngestHandle, room_id: str) -> int:
+        """The same in a process that need not be the one that counts."""
+        ident = next(ident for ident, pulled in handle._threads.items() if pulled == room_id)
+        ctypes.CDLL(None).tgkill(handle.pid, tid_of(handle.pid, ident), signal.SIGSEGV)
+        return handle.pid
+
+    def counted(self, name: str, **labels: str) -> float | None:
+        """A metric's value, None where it has not been touched."""
+        return self.metrics.registry.get_sample_value(name, labels)
+
+    def until_counted(self, count: float, name: str, within_s: float = 10.0, **labels: str) -> None:
+        """Waits until a metric has come to `count`."""
+        until(lambda: (self.counted(name, **labels) or 0.0) >= count, within_s)
+
+    def __enter__(self) -> Self:
+        self._before = held()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pids = self.supervisor.pids
+        self.supervisor.close()
+        self.supervisor.close()
+        assert self.supervisor.pids == ()
+        assert not self.supervisor.alive
+        assert not [pid for pid in pids if alive(pid)]
+        del self.supervisor
+        assert held()[2:] == self._before[2:]
+
+
+def tid_of(pid: int, ident: int) -> int:
+    """The kernel's name of a thread that Python calls `ident`: it stands in the C library's record of the thread."""
+    tids = {int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()}
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        memory.seek(ident)
+        record = memory.read(2048)
+    words: tuple[int, ...] = struct.unpack(f"{len(record) // 4}i", record)
+    return next(tid for tid in words if tid in tids)
+
+
+def threads_of(pid: int) -> int:
+    """How many threads a process has; 0 where it is dead."""
+    try:
+        return len(list(Path(f"/proc/{pid}/task").iterdir()))
+    except FileNotFoundError:
+        return 0
+
+
+def until(condition: Callable[[], bool], within_s: float = 5.0) -> None:
+    """Waits for a condition that nobody tells of; fails where it does not come."""
+    give_up_s = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < give_up_s, "it did not come"
+        time.sleep(0.02)

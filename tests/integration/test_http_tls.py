@@ -114,7 +114,14 @@ def test_the_certificate_is_held_against_the_name_and_not_the_address(
     assert len(get(server.url("/p", "room.test"), authority.ca_file)) == 100_000
     assert server.asked[0].headers["host"] == f"room.test:{server.port}"
     assert "(Hostname mismatch)" in refusal(server.url("/p", "other.test"), authority.ca_file)
-    assert "(IP address mismatch)" in refusal(server.url("/p", "127.0.0.2"), authority.ca_file)
+    with ScriptedServer("127.0.0.2", tls=authority.server_context(LOCAL)) as elsewhere:
+        assert "(IP address mismatch)" in refusal(elsewhere.url("/p"), authority.ca_file)
+
+
+def test_a_file_of_authorities_that_has_gone_is_an_error_of_the_stream(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnreachable, match=r"`ingest.ca_file`") as caught:
+        tls_context(str(tmp_path / "gone.pem"))
+    assert "gone" not in str(caught.value)
 
 
 def test_a_certificate_that_has_run_out_is_not_believed(authority: Authority) -> None:

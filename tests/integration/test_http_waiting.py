@@ -65,7 +65,7 @@ class Names:
         self.asked = 0
         self._answers = answers
 
-    def __call__(self, _host: str, port: int, **_: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+    def __call__(self, _host: str, port: None, **_: object) -> list[tuple[int, int, int, str, tuple[str, None]]]:
         answer = self._answers[min(self.asked, len(self._answers) - 1)]
         self.asked += 1
         return [(0, 0, 0, "", (address, port)) for address in answer]

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,6 +18,7 @@ from sample_streams.child import free_port
 from streammon.entities import RoomState
 from streammon.ingest.arena import Arena, create_arena_fd
 from streammon.ingest.config import IngestConfig
+from streammon.ingest.puller import Puller
 from streammon.ingest.room import RoomWorker
 from streammon.ingest.wire import AddRoom, Channel, FrameReady, FromIngest, RoomChanged, ToIngest
 from tests.integration.ingesting import CONFIG
@@ -53,9 +54,13 @@ class Engine:
             elif isinstance(message, RoomChanged):
                 self.changes.append(message)
 
+    def hears_no_more(self, for_s: float) -> bool:
+        """Whether nothing is sent for so long."""
+        return self.channel.receive(for_s) is None
+
     def close(self) -> None:
         self.room.stop()
-        assert self.room.join(2.0)
+        assert self.room.join(2.0), "its thread is still there"
         self.channel.close()
         self._theirs.close()
         self._arena.close()
@@ -119,7 +124,7 @@ def test_frames_that_nobody_takes_are_dropped_and_do_not_make_the_room_late(serv
     with engine(server, slots=2) as made:
         made.hear_until(RoomState.BACKING_OFF)
         took_s = time.monotonic() - began_s
-        stats = made.room.take_stats()
+        stats = made.room.counts.take("r1")
     assert [frame.slot for frame in made.frames] == [0, 1]
     assert (stats.sampled, stats.dropped) == (20, 18)
     assert stats.packets == 250
@@ -134,9 +139,9 @@ def test_a_slot_that_comes_back_in_time_is_waited_for(server: str) -> None:
                 assert message is not None
                 if isinstance(message, FrameReady):
                     made.frames.append(message)
-            made.room.free_slot(0)
+            made.room.slots.put(0)
         assert [frame.pts_s for frame in made.frames] == pytest.approx([0.0, 0.5, 1.0, 1.5], abs=0.15)
-        assert made.room.take_stats().dropped == 0
+        assert made.room.counts.take("r1").dropped == 0
 
 
 def test_a_live_stream_that_ends_is_tried_again_as_the_next_session(server: str) -> None:
@@ -174,7 +179,8 @@ def test_a_file_that_is_no_video_fails_for_good(tmp_path: Path) -> None:
 def test_a_stop_is_heard_while_a_sample_waits_for_a_slot(server: str) -> None:
     with engine(server, slots=1, interval_s=5.0) as made:
         made.hear_until(RoomState.STREAMING)
-        assert isinstance(made.channel.receive(5.0), FrameReady)
+        while not isinstance(made.channel.receive(5.0), FrameReady):
+            pass
         assert made.channel.receive(0.3) is None
         made.room.stop()
         assert made.room.join(1.0)
@@ -188,7 +194,7 @@ def test_a_file_ends_and_then_stops(tmp_path: Path) -> None:
         made.hear_until(RoomState.STOPPED)
         assert made.room.join(1.0)
     assert made.states == [RoomState.CONNECTING, RoomState.STREAMING, RoomState.ENDED, RoomState.STOPPED]
-    assert [change.reason for change in made.changes] == [None, None, "end_of_file", None]
+    assert [change.reason for change in made.changes] == [None, None, "end_of_stream", None]
 
 
 PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:%d\n#EXTINF:1,\n/1.ts\n%s"
@@ -247,3 +253,120 @@ def test_a_malformed_address_is_an_error_of_the_room_s_alone(url: str) -> None:
     with engine(url) as made:
         made.hear_until(RoomState.BACKING_OFF, times=2)
     assert {change.reason for change in made.changes if change.state is RoomState.BACKING_OFF} == {"unreachable"}
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    """A file that nobody writes to: to open it takes for ever, in C."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    return path
+
+
+def let_go(fifo: Path, hung: Puller, within_s: float = 5.0) -> None:
+    """Has a thread that hangs in opening the file come back, however often it opens it. Waits for its end."""
+    give_up_s = time.monotonic() + within_s
+    while not hung.join(0.02):
+        assert time.monotonic() < give_up_s, "it has not come back"
+        with suppress(OSError):  # nobody opens it just now
+            os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+
+
+def overdue_s() -> float:
+    """A time by which every thread should have come on."""
+    return time.monotonic() + 60.0
+
+
+def test_a_thread_that_hangs_is_given_up_in_two_steps_and_its_last_words_are_not_sent(fifo: Path) -> None:
+    with engine(str(fifo)) as made:
+        made.hear_until(RoomState.CONNECTING)
+        assert made.room.watch(time.monotonic(), may_give_up=True) is None
+        late_s = overdue_s()
+        assert made.room.watch(late_s, may_give_up=True) is None, "it is asked to hang up first"
+        assert made.room.watch(late_s + 1.0, may_give_up=True) is None
+        hung = made.room.watch(late_s + 2.1, may_give_up=True)
+        assert hung is not None
+        assert hung.alive
+        made.hear_until(RoomState.FAILED)
+        assert made.changes[-1].reason == "hung"
+        assert made.room.over
+        assert made.room.watch(late_s + 10.0, may_give_up=True) is None
+        let_go(fifo, hung)
+        assert made.hears_no_more(0.2)
+    assert made.states == [RoomState.CONNECTING, RoomState.FAILED]
+
+
+def test_a_thread_that_hangs_is_left_where_too_many_do(fifo: Path) -> None:
+    with engine(str(fifo)) as made:
+        made.hear_until(RoomState.CONNECTING)
+        late_s = overdue_s()
+        for step in range(5):
+            assert made.room.watch(late_s + 2.0 * step, may_give_up=False) is None
+        made.room.stop()
+        hung = made.room.watch(time.monotonic() + 0.6, may_give_up=False)
+        assert hung is not None, "a stop waits for nobody"
+        made.hear_until(RoomState.STOPPED)
+        let_go(fifo, hung)
+        assert made.hears_no_more(0.2)
+    assert made.states == [RoomState.CONNECTING, RoomState.STOPPED]
+
+
+def test_a_thread_that_comes_on_late_is_not_given_up(fifo: Path) -> None:
+    with engine(str(fifo)) as made:
+        made.hear_until(RoomState.CONNECTING)
+        assert made.room.watch(overdue_s(), may_give_up=True) is None
+        let_go(fifo, made.room._puller)
+        made.hear_until(RoomState.FAILED)
+        assert made.room.watch(overdue_s(), may_give_up=True) is None
+    assert made.changes[-1].reason != "hung"
+
+
+def test_a_thread_that_came_on_is_asked_to_hang_up_anew_when_it_is_late_again(fifo: Path, server: str) -> None:
+    config = CONFIG.model_copy(update={"ca_file": fifo, "backoff_first": 0.5})
+    with engine(server, config=config) as made:
+        made.hear_until(RoomState.CONNECTING)
+        assert made.room.watch(overdue_s(), may_give_up=True) is None
+        while RoomState.BACKING_OFF not in made.states:
+            with suppress(OSError):
+                os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+            message = made.channel.receive(0.02)
+            if isinstance(message, RoomChanged):
+                made.changes.append(message)
+        assert made.room.watch(time.monotonic(), may_give_up=True) is None
+        made.hear_until(RoomState.CONNECTING, times=2)
+        assert made.room.watch(overdue_s() + 10.0, may_give_up=True) is None, "it has its time again"
+        made.room.stop()
+        hung = made.room.watch(time.monotonic() + 0.6, may_give_up=True)
+        assert hung is not None
+        let_go(fifo, hung)
+
+
+def test_a_live_room_whose_thread_hangs_gets_another(fifo: Path, server: str) -> None:
+    config = CONFIG.model_copy(update={"ca_file": fifo, "backoff_first": 0.01})
+    with engine(server, config=config) as made:
+        made.hear_until(RoomState.CONNECTING)
+        late_s = overdue_s()
+        made.room.watch(late_s, may_give_up=True)
+        hung = made.room.watch(late_s + 2.1, may_give_up=True)
+        assert hung is not None
+        made.hear_until(RoomState.CONNECTING, times=2)
+        assert hung.alive
+        assert made.states == [RoomState.CONNECTING, RoomState.BACKING_OFF, RoomState.CONNECTING]
+        assert made.changes[1].reason == "hung"
+        made.room.stop()
+        other = made.room.watch(time.monotonic() + 0.6, may_give_up=True)
+        made.hear_until(RoomState.STOPPED)
+        assert other is not None
+        for puller in (hung, other):
+            let_go(fifo, puller)
+        assert made.hears_no_more(0.2)
+    assert made.states[3:] == [RoomState.STOPPED]
+
+
+def test_a_room_that_is_stopped_before_its_thread_runs_sends_nothing_afterwards() -> None:
+    with engine(f"http://127.0.0.1:{free_port()}/live", config=CONFIG) as made:
+        made.hear_until(RoomState.BACKING_OFF)
+        made.room.stop()
+        made.hear_until(RoomState.STOPPED)
+        made.room.runs_on(7)
+        assert made.hears_no_more(0.2), "who is over is not spoken of: it would be another room's, or nobody's"

@@ -6,6 +6,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,10 +17,14 @@ from typing import BinaryIO, cast
 import pytest
 from cryptography import x509
 
-from streammon.errors import SourceError
+from streammon.errors import SourceError, SourceStopped, SourceUnreachable
 from streammon.ingest.address import AddressPolicy
+from streammon.ingest.authorities import authorities_file
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.ffmpeg_source import RtmpSource, _system_authorities, checked_address
+from streammon.ingest.demux import open_container
+from streammon.ingest.ffmpeg_source import RtmpSource
+from streammon.ingest.resolver import Resolver, look_up
+from streammon.ingest.rtmp_url import checked_address
 from tests.integration.ingesting import LOOPBACK
 from tests.integration.test_http_tls import Authority
 
@@ -106,19 +111,19 @@ def test_the_server_is_told_the_name_and_the_app_that_ffmpeg_finds(path: str, ap
 
 
 def test_ffmpeg_is_given_the_checked_address_in_place_of_the_name() -> None:
-    url, options = checked_address("rtmp://user:pass@localhost/live/room?token=x#part", POLICY)
+    url, options = checked_address("rtmp://user:pass@localhost/live/room?token=x#part", POLICY, look_up)
     assert url in {"rtmp://user:pass@127.0.0.1:1935/live/room?token=x", "rtmp://user:pass@[::1]:1935/live/room?token=x"}
     assert options == {"protocol_whitelist": "rtmp,tcp", "rtmp_tcurl": "rtmp://localhost:1935/live"}
 
 
 def test_an_address_of_the_sixth_version_stays_in_brackets() -> None:
-    url, options = checked_address("rtmp://[::1]:19350/live/room", POLICY)
+    url, options = checked_address("rtmp://[::1]:19350/live/room", POLICY, look_up)
     assert url == "rtmp://[::1]:19350/live/room"
     assert options["rtmp_tcurl"] == "rtmp://[::1]:19350/live"
 
 
 def test_rtmps_keeps_the_name_that_its_certificate_is_verified_by() -> None:
-    url, options = checked_address("rtmps://localhost/live/room", POLICY)
+    url, options = checked_address("rtmps://localhost/live/room", POLICY, look_up)
     assert url == "rtmps://localhost/live/room"
     assert options["tls_verify"] == "1"
 
@@ -128,18 +133,42 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
 
-@pytest.mark.parametrize("known_by", ["configuration", "system"])
+@pytest.fixture
+def other(tmp_path: Path) -> Authority:
+    """An authority that did not give the server its certificate."""
+    (tmp_path / "other").mkdir()
+    return Authority(tmp_path / "other")
+
+
+@pytest.mark.parametrize("known_by", ["configuration", "system", "system beside the configuration"])
 def test_a_server_is_believed_by_an_authority_that_is_known(
-    authority: Authority, known_by: str, monkeypatch: pytest.MonkeyPatch
+    authority: Authority, other: Authority, known_by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = CONFIG
-    if known_by == "system":
-        monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca_file))
-    else:
-        config = CONFIG.model_copy(update={"ca_file": authority.ca_file})
+    known = {"configuration": other, "system": authority, "system beside the configuration": authority}[known_by]
+    configured = {"configuration": authority.ca_file, "system": None}.get(known_by, other.ca_file)
+    monkeypatch.setenv("SSL_CERT_FILE", str(known.ca_file))
+    authorities_file.cache_clear()  # the system's do not change under a process otherwise
+    config = CONFIG.model_copy(update={"ca_file": configured})
     with greeting(authority.server_context(x509.DNSName("localhost"))) as greeted, pytest.raises(SourceError):
         RtmpSource(f"rtmps://localhost:{greeted.port}/live/room", config, POLICY, threading.Event())
     assert greeted.field_of("app") == "live"
+
+
+def test_a_file_of_authorities_that_has_gone_is_an_error_of_the_stream(tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"ca_file": tmp_path / "gone.pem"})
+    with pytest.raises(SourceUnreachable, match=r"`ingest.ca_file` cannot be read: No such file") as caught:
+        RtmpSource("rtmps://127.0.0.1:9/live/room", config, POLICY, threading.Event())
+    assert "gone" not in str(caught.value)
+
+
+def test_a_server_is_told_the_name_by_which_it_chooses_its_certificate(authority: Authority) -> None:
+    context = authority.server_context(x509.DNSName("localhost"))
+    told: list[str | None] = []
+    context.sni_callback = lambda _socket, name, _context: told.append(name)
+    config = CONFIG.model_copy(update={"ca_file": authority.ca_file})
+    with greeting(context) as greeted, pytest.raises(SourceError):
+        RtmpSource(f"rtmps://localhost:{greeted.port}/live/room", config, POLICY, threading.Event())
+    assert told == ["localhost"]
 
 
 @pytest.mark.parametrize(("name", "known"), [("localhost", False), ("other.test", True)])
@@ -150,17 +179,73 @@ def test_a_server_that_is_not_believed_is_told_nothing(authority: Authority, nam
     assert greeted.said == []
 
 
-def test_it_is_known_where_the_system_keeps_its_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    found = _system_authorities()
-    assert found is not None
-    assert "BEGIN CERTIFICATE" in Path(found).read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize(
     "url", ["rtmp://localhost:99999/a/b", "rtmp://localhost:x/a/b", "rtmp:///a/b", "rtmp://[::1/a"]
 )
 def test_an_address_that_is_none_is_an_error_of_the_stream(url: str) -> None:
     with pytest.raises(SourceError) as caught:
-        checked_address(url, POLICY)
+        RtmpSource(url, CONFIG, POLICY, threading.Event())
     assert "; " in str(caught.value)
+
+
+@contextmanager
+def speaking(said: bytes, after_s: float) -> Iterator[int]:
+    """A port where so much is said after so long, and nothing more."""
+    over = threading.Event()
+
+    def speak() -> None:
+        connected, _ = server.accept()
+        with connected:
+            over.wait(after_s)
+            connected.sendall(said)
+            over.wait(10.0)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(4.0)
+        thread = threading.Thread(target=speak)
+        thread.start()
+        yield server.getsockname()[1]
+        over.set()
+        thread.join(5.0)
+        assert not thread.is_alive()
+
+
+def test_connecting_and_finding_out_what_it_is_share_one_time() -> None:
+    flv_of_video = b"FLV\x01\x01\0\0\0\x09\0\0\0\0"
+    began_s = time.monotonic()
+    with speaking(flv_of_video, 0.6) as port:
+        url, options = f"tcp://127.0.0.1:{port}", {"protocol_whitelist": "tcp"}
+        with suppress(SourceUnreachable):
+            open_container(url, options=options, timeout=(1.0, 5.0), container="flv").close()
+    assert 0.9 < time.monotonic() - began_s < 1.35
+
+
+def test_a_name_that_is_found_late_leaves_less_time_to_connect() -> None:
+    def late(host: str) -> list[str]:
+        time.sleep(0.6)
+        return look_up(host)
+
+    config = CONFIG.model_copy(update={"open_timeout": 1.0})
+    began_s = time.monotonic()
+    with speaking(b"", 0.0) as port, pytest.raises(SourceUnreachable, match="nothing came within"):
+        RtmpSource(f"rtmp://localhost:{port}/live/room", config, POLICY, threading.Event(), Resolver(late))
+    assert 0.9 < time.monotonic() - began_s < 1.35
+
+
+@pytest.mark.parametrize(("stopped", "kind"), [(True, SourceStopped), (False, SourceUnreachable)])
+def test_a_name_that_is_never_found_holds_nobody(stopped: bool, kind: type[SourceError]) -> None:
+    stop, over = threading.Event(), threading.Event()
+
+    def never(_host: str) -> list[str]:
+        over.wait(10.0)
+        return []
+
+    if stopped:
+        stop.set()
+    config = CONFIG.model_copy(update={"open_timeout": 0.4})
+    began_s = time.monotonic()
+    with pytest.raises(kind) as caught:
+        RtmpSource("rtmp://secret.test/live/room", config, POLICY, stop, Resolver(never))
+    assert time.monotonic() - began_s < 0.75
+    assert "secret" not in str(caught.value)
+    over.set()

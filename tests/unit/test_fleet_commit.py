@@ -124,7 +124,7 @@ def test_nothing_judged_is_nothing_committed(owner: Owner) -> None:
 
 
 def test_a_state_event_needs_no_picture(owner: Owner) -> None:
-    owner.committer.commit(owner.book.change(change(RoomState.STREAMING), now(1)), frame(RED, 1), RUNNING)
+    owner.committer.commit(owner.book.change(change(RoomState.CONNECTING), now(1)), frame(RED, 1), RUNNING)
     (event,) = committed(owner.outbox)
     assert isinstance(event, StreamEvent)
     assert owner.outbox.evidence_depth() == 0

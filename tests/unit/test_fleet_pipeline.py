@@ -16,16 +16,16 @@ import pytest
 from streammon.deliver.config import EvidenceConfig
 from streammon.deliver.outbox import Outbox
 from streammon.detect.engine import Engine
-from streammon.entities import RoomState
+from streammon.entities import PictureState, RoomState
 from streammon.errors import SpoolError
-from streammon.events import EndReason, StreamEvent, ViolationEvent
+from streammon.events import EndReason, StreamChange, StreamEvent, ViolationEvent
 from streammon.fleet import commit as commit_module
 from streammon.fleet.commit import Committer
 from streammon.fleet.pipeline import Pipeline
 from streammon.fleet.rooms import RoomBook
 from streammon.ingest.arena import Arena, create_arena_fd
 from streammon.ingest.mailbox import Letter, Mailbox
-from streammon.ingest.wire import FrameReady
+from streammon.ingest.wire import FrameReady, RoomPicture
 from streammon.judge.room import Now
 from tests.unit.colours import (
     ADULT,
@@ -53,7 +53,7 @@ SLOT_BYTES = 160 * 90 * 3
 
 
 class Station:
-    """A pipeline with a real mailbox, arena, engine and outbox, that watches r1 and r2."""
+    """A pipeline with a real mailbox, arena, engine and outbox, that watches r1 and r2, which are connecting."""
 
     def __init__(self, folder: Path, arena: Arena) -> None:
         self.arena = arena
@@ -66,7 +66,9 @@ class Station:
         rules = policy(folder)
         book = RoomBook(MONITOR, self.metrics)
         for room_id in ("r1", "r2"):
-            book.open(room(room_id), 1, rules, [], Now(monotonic_s=time.monotonic(), utc=AT))
+            now = Now(monotonic_s=time.monotonic(), utc=AT)
+            book.open(room(room_id), 1, rules, [], now)
+            book.change(change(RoomState.CONNECTING, room_id), now)
         committer = Committer(self.outbox, EvidenceConfig(folder=folder), lambda _: rules, self.metrics)
         self.pipeline = Pipeline(self.mailbox, Engine([self.detector]), book, committer, self.metrics)
         self.slot = 0
@@ -86,15 +88,21 @@ class Station:
             self.mailbox.put(Letter(ready=ready, arena=self.arena, release=release))
 
     def told(self, room_id: str = "r1") -> list[str]:
-        """What was committed of a room, in order: `label phase` or `state`."""
-        return [
-            f"{event.label} {event.phase.value}" if isinstance(event, ViolationEvent) else event.state.value
-            for event in committed(self.outbox)
-            if event.room_id == room_id
-        ]
+        """What was committed of a room, in order: `label phase`, `state`, or `picture` and what it amounts to."""
+        return [_in_words(event) for event in committed(self.outbox) if event.room_id == room_id]
 
     def until_told(self, *words: str, room_id: str = "r1") -> None:
         until(self.outbox, lambda: self.told(room_id) == list(words))
+
+
+def _in_words(event: ViolationEvent | StreamEvent) -> str:
+    if isinstance(event, ViolationEvent):
+        return f"{event.label} {event.phase.value}"
+    return f"picture {event.picture}" if event.change is StreamChange.PICTURE else event.state.value
+
+
+def pictured(picture: PictureState, session: int = 1) -> RoomPicture:
+    return RoomPicture(room_id="r1", session=session, at=AT, picture=picture, width=160, height=90, resized=False)
 
 
 @pytest.fixture
@@ -154,6 +162,25 @@ def test_a_stream_that_comes_back_at_once_is_told_in_order(station: Station) -> 
     station.pipeline.start()
     station.until_told(f"{ADULT} start", f"{ADULT} end", "ended", "streaming", f"{GORE} start")
     assert station.pipeline._rooms.states()["r1"] is RoomState.STREAMING
+
+
+def test_what_the_picture_amounts_to_is_told_in_order_with_the_states(station: Station) -> None:
+    station.pipeline.post(change(RoomState.STREAMING))
+    station.pipeline.post(pictured(PictureState.LIVE))
+    station.pipeline.post(pictured(PictureState.BLACK))
+    station.pipeline.post(change(RoomState.BACKING_OFF, reason="ended"))
+    station.pipeline.start()
+    station.until_told("streaming", "picture live", "picture black", "backing_off")
+
+
+def test_a_picture_after_an_end_waits_with_it_for_the_frames_before(station: Station) -> None:
+    station.put(BLACK, RED)
+    station.pipeline.post(change(RoomState.STREAMING))
+    station.pipeline.post(change(RoomState.ENDED, reason="end_of_stream"))
+    station.pipeline.post(change(RoomState.STREAMING, session=2))
+    station.pipeline.post(pictured(PictureState.LIVE, session=2))
+    station.pipeline.start()
+    station.until_told("streaming", f"{ADULT} start", f"{ADULT} end", "ended", "streaming", "picture live")
 
 
 def test_a_room_s_end_does_not_wait_for_the_frames_of_others(station: Station) -> None:

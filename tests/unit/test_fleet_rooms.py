@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from streammon.detect.engine import Engine
-from streammon.entities import Observation, Outcome, RoomState
-from streammon.events import EndReason, Phase, StreamEvent, ViolationEvent
-from streammon.fleet.rooms import FINAL_STATES, Event, RoomBook
+from streammon.entities import Observation, Outcome, PictureState, RoomState
+from streammon.events import EndReason, Phase, StreamChange, StreamEvent, ViolationEvent
+from streammon.fleet.rooms import Event, RoomBook
+from streammon.ingest.moves import FINAL
+from streammon.ingest.wire import RoomPicture
 from streammon.judge.policy import Policy
 from streammon.metrics import Metrics
 from tests.unit.colours import (
@@ -48,6 +50,14 @@ def book(rules: Policy, counted: Metrics) -> RoomBook:
     return opened
 
 
+@pytest.fixture
+def watched(book: RoomBook) -> RoomBook:
+    """Both rooms connecting, since 0 s."""
+    for room_id in ("r1", "r2"):
+        book.change(change(RoomState.CONNECTING, room_id), now(0))
+    return book
+
+
 def seen(colour: Colour, at_s: float, room_id: str = "r1") -> list[Observation]:
     return Engine([ColourDetector()]).examine(frame(colour, at_s, room_id))
 
@@ -58,7 +68,7 @@ def told(events: list[Event]) -> list[tuple[str, str]]:
 
 def test_each_change_of_state_is_one_event_with_its_room_s_identity(book: RoomBook) -> None:
     steps = [
-        (RoomState.CONNECTING, None), (RoomState.STREAMING, None), (RoomState.BACKING_OFF, "stalled"),
+        (RoomState.CONNECTING, None), (RoomState.STREAMING, None), (RoomState.STALLED, "stalled"),
         (RoomState.CONNECTING, None), (RoomState.STREAMING, None), (RoomState.ENDED, "end_of_file"),
     ]  # fmt: skip
     events = []
@@ -78,8 +88,9 @@ def test_each_change_of_state_is_one_event_with_its_room_s_identity(book: RoomBo
 def test_blind_time_is_counted_by_cause_and_told_with_each_event(book: RoomBook, counted: Metrics) -> None:
     book.change(change(RoomState.CONNECTING), now(1))
     book.change(change(RoomState.STREAMING), now(3))
+    book.observe(seen(BLACK, 49), now(49))
     book.tick(now(50))
-    book.change(change(RoomState.BACKING_OFF, reason="stalled"), now(60))
+    book.change(change(RoomState.STALLED, reason="stalled"), now(60))
     book.tick(now(61))
     assert value(counted, "streammon_blind_seconds_total", room="r1", cause="stalled") == 1.0
     book.change(change(RoomState.CONNECTING), now(64))
@@ -91,14 +102,14 @@ def test_blind_time_is_counted_by_cause_and_told_with_each_event(book: RoomBook,
     assert value(counted, "streammon_blind_seconds_total", room="r2", cause="connecting") == 500.0
 
 
-def test_a_room_that_has_ended_accrues_nothing_and_says_nothing_more(book: RoomBook, counted: Metrics) -> None:
-    book.change(change(RoomState.STREAMING), now(1))
-    book.change(change(RoomState.FAILED, reason="not_media"), now(2))
-    book.tick(now(100))
+def test_a_room_that_has_ended_accrues_nothing_and_says_nothing_more(watched: RoomBook, counted: Metrics) -> None:
+    watched.change(change(RoomState.STREAMING), now(1))
+    watched.change(change(RoomState.FAILED, reason="not_media"), now(2))
+    watched.tick(now(100))
     assert value(counted, "streammon_blind_seconds_total", room="r1", cause="not_media") == 0.0
-    assert book.change(change(RoomState.STREAMING), now(101)) == []
-    assert book.observe(seen(RED, 102), now(102)) == []
-    assert book.states() == {"r1": RoomState.FAILED, "r2": None}
+    assert watched.change(change(RoomState.STREAMING), now(101)) == []
+    assert watched.observe(seen(RED, 102), now(102)) == []
+    assert watched.states() == {"r1": RoomState.FAILED, "r2": RoomState.CONNECTING}
 
 
 def test_a_metric_shows_the_one_state_that_a_room_is_in(book: RoomBook, counted: Metrics) -> None:
@@ -114,20 +125,20 @@ def test_a_metric_shows_the_one_state_that_a_room_is_in(book: RoomBook, counted:
     [(RoomState.ENDED, EndReason.ROOM_ENDED), (RoomState.FAILED, EndReason.ROOM_ENDED),
      (RoomState.STOPPED, EndReason.STOPPED)],
 )  # fmt: skip
-def test_the_end_of_a_room_ends_its_incidents_first(book: RoomBook, state: RoomState, reason: EndReason) -> None:
-    book.change(change(RoomState.STREAMING), now(0))
-    assert told(book.observe(seen(RED, 1), now(1))) == [(ADULT, "start")]
-    events = book.change(change(state), now(2))
+def test_the_end_of_a_room_ends_its_incidents_first(watched: RoomBook, state: RoomState, reason: EndReason) -> None:
+    watched.change(change(RoomState.STREAMING), now(0))
+    assert told(watched.observe(seen(RED, 1), now(1))) == [(ADULT, "start")]
+    events = watched.change(change(state), now(2))
     assert told(events) == [(ADULT, "end"), ("", state.value)]
     assert isinstance(events[0], ViolationEvent)
     assert events[0].end_reason is reason
 
 
-def test_rooms_do_not_mix(book: RoomBook) -> None:
-    book.observe(seen(RED, 1, "r1"), now(1))
-    assert book.observe(seen(BLACK, 5, "r2"), now(5)) == []
-    assert told(book.change(change(RoomState.ENDED, "r2"), now(6))) == [("", "ended")]
-    assert told(book.observe(seen(BLACK, 7, "r1"), now(7))) == [(ADULT, "end")]
+def test_rooms_do_not_mix(watched: RoomBook) -> None:
+    watched.observe(seen(RED, 1, "r1"), now(1))
+    assert watched.observe(seen(BLACK, 5, "r2"), now(5)) == []
+    assert told(watched.change(change(RoomState.ENDED, "r2"), now(6))) == [("", "ended")]
+    assert told(watched.observe(seen(BLACK, 7, "r1"), now(7))) == [(ADULT, "end")]
 
 
 def test_an_observation_of_an_unknown_room_or_a_failed_detector_is_no_event(book: RoomBook) -> None:
@@ -145,31 +156,95 @@ def test_time_alone_ends_what_nobody_can_see(book: RoomBook) -> None:
     assert (event.phase, event.end_reason) == (Phase.END, EndReason.BLIND)
 
 
-def test_stop_ends_every_room_that_is_not_final_once(book: RoomBook) -> None:
-    book.change(change(RoomState.FAILED, "r2"), now(1))
-    book.observe(seen(RED, 2), now(2))
-    assert not book.all_final()
-    assert told(book.stop(now(3))) == [(ADULT, "end"), ("", "stopped")]
-    assert book.all_final()
-    assert set(book.states().values()) <= FINAL_STATES
-    assert book.stop(now(4)) == []
+def test_stop_ends_every_room_that_is_not_final_once(watched: RoomBook) -> None:
+    watched.change(change(RoomState.FAILED, "r2"), now(1))
+    watched.observe(seen(RED, 2), now(2))
+    assert not watched.all_final()
+    assert told(watched.stop(now(3))) == [(ADULT, "end"), ("", "stopped")]
+    assert watched.all_final()
+    assert set(watched.states().values()) <= FINAL
+    assert watched.stop(now(4)) == []
 
 
-def test_a_stream_that_is_over_is_watched_on_and_judged_when_it_comes_back(book: RoomBook, counted: Metrics) -> None:
-    book.change(change(RoomState.STREAMING), now(0))
-    book.observe(seen(RED, 1), now(1))
-    book.change(change(RoomState.ENDED, reason="end_of_stream"), now(2))
-    assert RoomState.ENDED not in FINAL_STATES
-    assert not book.all_final()
-    assert book.tick(now(100)) == []
-    assert value(counted, "streammon_blind_seconds_total", room="r1", cause="end_of_stream") == 98.0
-    (back,) = book.change(change(RoomState.STREAMING, session=2), now(101))
+def test_a_stream_that_is_over_is_watched_on_and_judged_when_it_comes_back(watched: RoomBook, counted: Metrics) -> None:
+    watched.change(change(RoomState.STREAMING), now(0))
+    watched.observe(seen(RED, 1), now(1))
+    watched.change(change(RoomState.ENDED, reason="end_of_stream"), now(2))
+    assert RoomState.ENDED not in FINAL
+    assert not watched.all_final()
+    assert watched.tick(now(100)) == []
+    assert value(counted, "streammon_blind_seconds_total", room="r1", cause="end_of_stream") == 0.0, (
+        "there is no stream"
+    )
+    (back,) = watched.change(change(RoomState.STREAMING, session=2), now(101))
     assert isinstance(back, StreamEvent)
     assert (back.previous_state, back.session) == (RoomState.ENDED, 2)
-    assert told(book.observe(seen(RED, 102), now(102))) == [(ADULT, "start")]
+    assert told(watched.observe(seen(RED, 102), now(102))) == [(ADULT, "start")]
 
 
-def test_a_room_whose_stream_is_over_is_told_as_stopped_at_the_end(book: RoomBook) -> None:
-    book.change(change(RoomState.ENDED, "r2"), now(1))
-    assert told(book.stop(now(3))) == [("", "stopped"), ("", "stopped")]
-    assert book.all_final()
+def test_a_room_whose_stream_is_over_is_told_as_stopped_at_the_end(watched: RoomBook) -> None:
+    watched.change(change(RoomState.ENDED, "r2"), now(1))
+    assert told(watched.stop(now(3))) == [("", "stopped"), ("", "stopped")]
+    assert watched.all_final()
+
+
+def pictured(picture: PictureState, room_id: str = "r1", *, resized: bool = False) -> RoomPicture:
+    return RoomPicture(room_id=room_id, session=1, at=AT, picture=picture, width=64, height=36, resized=resized)
+
+
+def test_a_move_that_the_table_forbids_is_not_made_and_is_logged(
+    watched: RoomBook, counted: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert watched.change(change(RoomState.QUARANTINED), now(1)) == []
+    assert watched.states()["r1"] is RoomState.CONNECTING
+    assert "room cannot go from connecting to quarantined" in caplog.text
+    assert value(counted, "streammon_room_moves_total", room="r1", state="quarantined") == 0.0
+    assert value(counted, "streammon_room_state", room="r1", state="connecting") == 1.0
+
+
+def test_the_last_words_of_a_room_that_is_over_are_no_error(
+    watched: RoomBook, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched.change(change(RoomState.STOPPED), now(1))
+    for state in RoomState:
+        assert watched.change(change(state), now(2)) == []
+    assert caplog.text == ""
+
+
+def test_each_move_is_counted(watched: RoomBook, counted: Metrics) -> None:
+    for state in (RoomState.STREAMING, RoomState.STALLED, RoomState.CONNECTING, RoomState.STREAMING):
+        watched.change(change(state), now(1))
+    moves = {s.value: value(counted, "streammon_room_moves_total", room="r1", state=s.value) for s in RoomState}
+    assert {state: count for state, count in moves.items() if count} == {
+        "connecting": 2.0, "streaming": 2.0, "stalled": 1.0,
+    }  # fmt: skip
+
+
+def test_what_a_picture_amounts_to_is_an_event_and_a_metric(watched: RoomBook, counted: Metrics) -> None:
+    watched.change(change(RoomState.STREAMING), now(1))
+    for picture in (PictureState.LIVE, PictureState.FROZEN):
+        (event,) = watched.picture(pictured(picture))
+        assert isinstance(event, StreamEvent)
+        assert (event.change, event.picture, event.state) == (StreamChange.PICTURE, picture, RoomState.STREAMING)
+    shown = {p.value: value(counted, "streammon_room_picture", room="r1", picture=p.value) for p in PictureState}
+    assert {picture for picture, on in shown.items() if on} == {"frozen"}
+    assert value(counted, "streammon_room_picture", room="r2", picture="frozen") == 0.0
+
+
+def test_a_picture_of_a_room_that_is_over_or_has_not_begun_says_nothing(book: RoomBook) -> None:
+    assert book.picture(pictured(PictureState.BLACK)) == []
+    book.change(change(RoomState.CONNECTING), now(0))
+    book.change(change(RoomState.STOPPED), now(1))
+    assert book.picture(pictured(PictureState.BLACK)) == []
+
+
+def test_frames_that_are_not_examined_make_a_streaming_room_blind(watched: RoomBook, counted: Metrics) -> None:
+    watched.change(change(RoomState.STREAMING), now(0))
+    (failed,) = seen((255, 255, 255), 19)
+    watched.observe([failed], now(19))
+    for at_s in range(15, 31):
+        watched.tick(now(at_s))
+    assert value(counted, "streammon_blind_seconds_total", room="r1", cause="unexamined") == 9.0
+    watched.observe(seen(BLACK, 31), now(31))
+    watched.tick(now(50))
+    assert value(counted, "streammon_blind_seconds_total", room="r1", cause="unexamined") == 10.0

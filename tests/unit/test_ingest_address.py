@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
 
 import pytest
 
-from streammon.errors import SourceForbidden, SourceUnreachable
+from streammon.errors import SourceForbidden
 from streammon.ingest.address import AddressPolicy
+from streammon.ingest.resolver import look_up
 
 PUBLIC = AddressPolicy()
 SPECIAL = [
@@ -73,38 +73,19 @@ def test_a_network_that_is_configured_is_allowed_and_no_other(
 )
 def test_a_host_in_any_form_is_checked_by_the_address_it_stands_for(host: str) -> None:
     with pytest.raises(SourceForbidden, match="allow_networks") as caught:
-        PUBLIC.resolve(host, 80)
+        PUBLIC.only_allowed(look_up(host))
     assert host not in str(caught.value)
     assert caught.value.code == "forbidden_address"
 
 
 def test_an_integer_is_connected_to_as_the_address_it_stands_for() -> None:
     policy = AddressPolicy(allow=(ipaddress.ip_network("127.0.0.0/8"),))
-    assert policy.resolve("2130706433", 8080) == [("127.0.0.1", 8080)]
+    assert policy.only_allowed(look_up("2130706433")) == ["127.0.0.1"]
 
 
-@pytest.mark.parametrize("host", ["", "a..b", "x" * 64 + ".example"])
-def test_what_is_no_host_is_unreachable(host: str) -> None:
-    with pytest.raises(SourceUnreachable, match="does not resolve"):
-        PUBLIC.resolve(host, 80)
-
-
-def test_a_resolver_that_fails_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_args: object, **_kwargs: object) -> None:
-        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
-
-    monkeypatch.setattr(socket, "getaddrinfo", fails)
-    with pytest.raises(SourceUnreachable, match="check it and the resolver") as caught:
-        PUBLIC.resolve("secret-name.example", 80)
-    assert "secret-name" not in str(caught.value)
-
-
-def test_of_a_name_s_addresses_only_the_allowed_ones_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = ["10.0.0.1", "1.1.1.1", "::1", "2606:4700::1111", "1.1.1.1"]
-    monkeypatch.setattr(
-        socket, "getaddrinfo", lambda *_args, **_kwargs: [(0, 0, 0, "", (address, 80)) for address in found]
-    )
-    assert PUBLIC.resolve("mixed.example", 80) == [("1.1.1.1", 80), ("2606:4700::1111", 80)]
+def test_of_a_name_s_addresses_only_the_allowed_ones_are_left() -> None:
+    found = ["10.0.0.1", "1.1.1.1", "::1", "2606:4700::1111"]
+    assert PUBLIC.only_allowed(found) == ["1.1.1.1", "2606:4700::1111"]
 
 
 @pytest.mark.parametrize("url", ["http://h/a", "HTTPS://h/a", "rtmp://h/a", "rtmps://h/a"])

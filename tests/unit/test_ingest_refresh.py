@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from threading import Event, Timer
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from streammon.errors import SourceStopped, SourceUnreachable
 from streammon.ingest import refresh
 from streammon.ingest.refresh import fresh_url
+from tests.integration.ingesting import until_dead
 
 
 def python(code: str) -> list[str]:
@@ -54,11 +56,38 @@ def test_a_command_that_is_not_there_is_told() -> None:
 
 
 def test_a_command_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refresh, "_WITHIN_S", 0.3)
+    monkeypatch.setattr(refresh, "URL_COMMAND_WITHIN_S", 0.3)
     began_s = time.monotonic()
     with pytest.raises(SourceUnreachable, match="took longer"):
         fresh_url(python("import time; time.sleep(60)"), Event())
     assert time.monotonic() - began_s < 3.0
+
+
+LEAVES_ONE_BEHIND = """
+import os, sys, time
+if os.fork() == 0:
+    print(os.getpid(), file=open(sys.argv[1], "w"), flush=True)
+    time.sleep(60)
+    os._exit(0)
+while not os.path.exists(sys.argv[1]) or not open(sys.argv[1]).read():
+    time.sleep(0.01)
+print("https://a/1", flush=True)
+os._exit(int(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_what_a_command_leaves_behind_neither_holds_its_output_nor_stays(tmp_path: Path, status: int) -> None:
+    pid_file = tmp_path / "pid"
+    began_s = time.monotonic()
+    command = [*python(LEAVES_ONE_BEHIND), str(pid_file), str(status)]
+    if status == 0:
+        assert fresh_url(command, Event()) == "https://a/1"
+    else:
+        with pytest.raises(SourceUnreachable, match="exit status 3"):
+            fresh_url(command, Event())
+    assert time.monotonic() - began_s < 3.0
+    until_dead(int(pid_file.read_text(encoding="utf-8")), 1.0)
 
 
 def test_a_stop_is_heard() -> None:

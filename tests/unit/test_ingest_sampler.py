@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from functools import cache
 from io import BytesIO
+from itertools import pairwise
+from random import Random
+from typing import Any
 
 import av
 import numpy as np
@@ -15,6 +18,7 @@ import pytest
 from av.video.stream import VideoStream
 
 from streammon.ingest import sampler as module
+from streammon.ingest.lag import Backlog, DriftLag
 from streammon.ingest.sampler import Arrival, Sample, Sampler
 
 RATE = 25
@@ -26,6 +30,7 @@ MEDIA: dict[str, tuple[str, str, dict[str, str]]] = {
     "open-gop": ("libx264", "mpegts", {"preset": "veryfast", "bf": "3", "g": "50",
                                        "x264-params": "scenecut=0:b-adapt=0:open-gop=1"}),
     "plain": ("libx264", "mpegts", {**X264, "g": "50"}),
+    "short-gop": ("libx264", "mpegts", {**X264, "g": "10"}),
     "long-gop": ("libx264", "mp4", {**X264, "g": "250"}),
     "endless": ("libx264", "matroska", {**X264, "g": "100000"}),
     "mpeg4": ("mpeg4", "avi", {"bf": "0", "g": "50", "sc_threshold": "1000000000"}),
@@ -69,12 +74,17 @@ def media(kind: str, seconds: int = 20) -> bytes:
     return file.getvalue()
 
 
+def arrived(pts_s: float, received_s: float, *, overdue: bool = False) -> Arrival:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    return Arrival(pts_s=pts_s, received_at=at, received_s=received_s, overdue=overdue)
+
+
 class Playback:
     """One connection's packets, fed to a sampler."""
 
-    def __init__(self, kind: str, interval_s: float, seconds: int = 20) -> None:
+    def __init__(self, kind: str, interval_s: float, seconds: int = 20, **options: Any) -> None:
         self._open(kind, seconds)
-        self.sampler = Sampler(self.stream.codec_context, interval_s)
+        self.sampler = Sampler(self.stream.codec_context, interval_s, **options)
 
     def begin_run(self, kind: str, start_s: float) -> None:
         """Goes on with another encoding, whose first packet is at `start_s` of the session."""
@@ -100,7 +110,7 @@ class Playback:
                 yield from self._feed(packet, pts_s)
 
     def _feed(self, packet: av.Packet[VideoStream], pts_s: float) -> Iterable[Taken]:
-        arrival = Arrival(pts_s=pts_s, received_at=datetime(2026, 1, 1, tzinfo=UTC), received_s=pts_s)
+        arrival = arrived(pts_s, pts_s)
         sample: Sample | None = self.sampler.feed(packet, arrival)
         if sample is None:
             return []
@@ -144,6 +154,16 @@ def test_without_b_frames_a_sample_comes_out_on_its_own_packet() -> None:
     taken = list(Playback("long-gop", 1.5).samples())
     assert [sample.pts_s for sample in taken] == pytest.approx([1.5 * n for n in range(14)], abs=1 / RATE)
     assert all(sample.out_at_s == sample.pts_s for sample in taken)
+
+
+def test_jitter_moves_each_instant_by_up_to_its_share_and_keeps_the_rate() -> None:
+    taken = [sample.pts_s for sample in Playback("long-gop", 1.0, jitter=0.4, draw=Random(1).random).samples()]
+    gaps = [after - before for before, after in pairwise(taken)]
+
+    assert all(0.6 - 1 / RATE <= gap <= 1.4 + 1 / RATE for gap in gaps)
+    assert len({round(gap, 2) for gap in gaps}) > len(gaps) / 2, "the instants can be guessed"
+    assert sum(gaps) / len(gaps) == pytest.approx(1.0, abs=0.1)
+    assert [sample.pts_s for sample in Playback("long-gop", 1.0, jitter=0.4, draw=Random(2).random).samples()] != taken
 
 
 @pytest.mark.parametrize("kind", ["b-frames", "plain", "long-gop"])
@@ -272,3 +292,106 @@ def test_a_run_that_begins_in_mid_gop_waits_for_a_key_frame() -> None:
     assert taken[0].pts_s == pytest.approx(22.0)
     assert taken[0].number == 50
     assert playback.sampler.counts.decode_errors == 0
+
+
+def forget_pts(packet: av.Packet[VideoStream], _: int) -> None:
+    packet.pts = None
+
+
+def same_pts(packet: av.Packet[VideoStream], _: int) -> None:
+    packet.pts = 7
+
+
+@pytest.mark.parametrize("kind", ["b-frames", "mpeg4", "vp9"])
+@pytest.mark.parametrize("mangle", [forget_pts, same_pts])
+def test_packets_whose_own_stamps_are_missing_or_the_same_are_sampled_as_others(kind: str, mangle: Mangle) -> None:
+    expected = list(Playback(kind, 1.5).samples())
+    assert list(Playback(kind, 1.5).samples(mangle)) == expected
+    assert len(expected) >= 13
+
+
+def test_a_clock_that_is_set_back_makes_no_sample_run_back() -> None:
+    """By less than a second, which may be reordering, just before a key frame that would serve as the next sample."""
+    playback = Playback("short-gop", 4.0)
+    times = []
+    for index, packet in enumerate(playback.container.demux(playback.stream)):
+        if packet.size > 0:
+            pts_s = 3.5 + index / RATE - (0.8 if index >= 10 else 0.0)
+            sample = playback.sampler.feed(packet, arrived(pts_s, pts_s))
+            times += [] if sample is None else [sample.arrival.pts_s]
+    assert times == pytest.approx([3.5, 3.5, 7.1, 11.1, 15.1, 19.1], abs=0.5)
+    assert times == sorted(set(times))
+
+
+STALL_AT_S = 6.2
+STALL_S = 8.0
+
+
+class Stalled:
+    """Twenty seconds that come as they are made, but for what the stall keeps back and lets go at once."""
+
+    def __init__(self, kind: str, interval_s: float) -> None:
+        self.playback = Playback(kind, interval_s)
+        self.drift, self.backlog = DriftLag(), Backlog()
+        self.samples: list[tuple[float, float]] = []
+        self.decoded_of_backlog = 0
+        for packet in self.playback.container.demux(self.playback.stream):
+            if packet.size > 0 and packet.pts is not None:
+                self._feed(packet, float((packet.pts - (self.playback.stream.start_time or 0)) * packet.time_base))
+
+    def _feed(self, packet: av.Packet[VideoStream], pts_s: float) -> None:
+        ends_s = STALL_AT_S + STALL_S
+        received_s = pts_s if not STALL_AT_S <= pts_s < ends_s else ends_s + (pts_s - STALL_AT_S) / 1_000
+        lag_s = self.drift.lag_s(pts_s, received_s)
+        sampler = self.playback.sampler
+        overdue = self.backlog.holds(lag_s, received_s, sampler._interval_s)
+        decoded = sampler.counts.decoded
+        sample = sampler.feed(packet, arrived(pts_s, received_s, overdue=overdue))
+        self.decoded_of_backlog += sampler.counts.decoded - decoded if overdue else 0
+        if sample is not None:
+            assert number_in(sample.picture) == round(sample.arrival.pts_s * RATE)
+            self.samples.append((sample.arrival.pts_s, received_s))
+
+    @property
+    def after(self) -> list[float]:
+        """The stream times of the samples that came after the stall."""
+        return [pts_s for pts_s, received_s in self.samples if received_s >= STALL_AT_S + STALL_S]
+
+
+@pytest.mark.parametrize("kind", ["b-frames", "open-gop", "plain", "mpeg4", "vp9"])
+@pytest.mark.parametrize("interval_s", [1.0, 2.0])
+def test_after_a_stall_the_newest_key_frame_is_next_and_never_the_backlog(kind: str, interval_s: float) -> None:
+    stalled = Stalled(kind, interval_s)
+    # The stall ends at 14.2 s, of which half a second is not late; a key frame is at every even second.
+    assert stalled.after[:2] == pytest.approx([12.0, 14.0], abs=0.3)
+    assert np.diff(stalled.after[1:]).max() <= interval_s + 0.25 * interval_s + REORDER_S
+    assert stalled.playback.sampler.counts.decode_errors == 0
+    assert stalled.decoded_of_backlog == 0
+
+
+def test_after_a_stall_in_a_gop_that_is_longer_the_picture_of_now_is_next() -> None:
+    stalled = Stalled("endless", 2.0)
+    assert [pts_s for pts_s, _ in stalled.samples[:4]] == pytest.approx([0.0, 2.0, 4.0, 6.0])
+    assert stalled.after == pytest.approx([13.7, 15.7, 17.7, 19.7], abs=0.1)
+
+
+def test_a_key_frame_that_was_sampled_before_the_stall_is_not_sampled_again() -> None:
+    stalled = Stalled("long-gop", 3.0)
+    times = [pts_s for pts_s, _ in stalled.samples]
+    assert times == sorted(set(times))
+    assert stalled.after[0] == pytest.approx(10.0), "the newest key frame"
+    assert stalled.after[1] == pytest.approx(13.7, abs=0.1), "nothing between it and now"
+
+
+def test_where_the_newest_key_frame_is_corrupt_the_next_one_is_sampled() -> None:
+    playback = Playback("plain", 1.0)
+    taken = []
+    for index, packet in enumerate(playback.container.demux(playback.stream)):
+        if packet.size == 0:
+            continue
+        if index == 200:
+            corrupt(packet)
+        sample = playback.sampler.feed(packet, arrived(index / RATE, 0.0, overdue=100 <= index < 240))
+        taken += [] if sample is None else [sample.arrival.pts_s]
+    assert taken[:4] == pytest.approx([0.0, 1.0, 2.0, 3.0])
+    assert taken[4:7] == pytest.approx([10.0, 10.6, 11.6])

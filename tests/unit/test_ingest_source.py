@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from threading import Event
 
@@ -14,6 +15,7 @@ import pytest
 
 from streammon.errors import SourceEnded, SourceError, SourceHasNoVideo, SourceNotMedia, SourceUnreachable
 from streammon.ingest.config import IngestConfig
+from streammon.ingest.demux import LONGEST_PAUSE_S
 from streammon.ingest.opening import open_source
 from streammon.ingest.source import Received, Run, Source, SourceRequest
 from tests.media import RATE, clip
@@ -96,11 +98,26 @@ def test_a_file_is_played_to_its_end_at_its_own_pace(tmp_path: Path, container: 
     assert stamps[-1] - stamps[0] == pytest.approx(6 / RATE, abs=2e-3)
 
 
+def test_a_file_is_given_longer_than_the_longest_pause_that_is_played(tmp_path: Path) -> None:
+    path = tmp_path / "clip.ts"
+    path.write_bytes(clip(0.2))
+    with closing(source(path)) as opened:
+        assert opened.patience_s > LONGEST_PAUSE_S
+
+
 def test_a_file_cut_off_in_the_middle_gives_what_there_is(tmp_path: Path) -> None:
     path = tmp_path / "clip.ts"
     whole = clip(0.4)
     path.write_bytes(whole[: len(whole) * 2 // 3])
     assert 3 <= len(list(played(path))) < 10
+
+
+def test_packets_without_a_decoding_time_are_paced_by_when_they_are_shown(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mkv"
+    path.write_bytes(clip(2.0, 2.0, container="matroska"))
+    received = list(islice(played(path), 10))
+    assert received[0].packet.dts is None
+    assert received[-1].received_s - received[0].received_s == pytest.approx(9 / RATE, abs=0.1)
 
 
 def test_a_packet_is_stamped_when_its_time_has_come(tmp_path: Path) -> None:

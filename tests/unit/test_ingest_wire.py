@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 import msgspec
 import pytest
 
-from streammon.entities import RoomState
+from streammon.entities import PictureState, RoomState
 from streammon.ingest.wire import (
     AddRoom,
     Channel,
@@ -21,9 +21,12 @@ from streammon.ingest.wire import (
     FrameReady,
     FreeSlot,
     FromIngest,
+    IngestStats,
     RemoveRoom,
     RoomChanged,
+    RoomPicture,
     RoomStats,
+    RoomThread,
     SetInterval,
     Stop,
     ToIngest,
@@ -45,8 +48,12 @@ TO_INGEST = [
 ]
 FROM_INGEST = [
     RoomChanged(room_id="r", session=1, state=RoomState.STALLED, at=AT, reason="stalled", detail="it is tried again"),
+    RoomPicture(room_id="r", session=1, at=AT, picture=PictureState.BLACK, width=1920, height=1080, resized=True),
+    RoomThread(room_id="r", ident=0x7F0B817826C0),
     READY,
     STATS,
+    msgspec.structs.replace(STATS, lag_s=2.5),
+    IngestStats(hung=2, given_up=3),
 ]
 
 
@@ -108,6 +115,10 @@ def test_messages_keep_their_order_and_none_is_none(pair: Pair) -> None:
         encoded(READY)[:-3], encoded(READY) + b"x",
         altered(slot="3"), altered(slot=1.5), altered(room_id=None), altered(received_at="yesterday"),
         altered(received_at="2026-01-01T12:30:00"), encoded({**msgspec.to_builtins(STATS), "packets": -1}),
+        encoded({"type": "IngestStats", "hung": -1, "given_up": 0}),
+        encoded({"type": "RoomPicture", "room_id": "r", "session": 1, "at": "2026-01-01T12:30:00Z",
+                 "picture": "blank", "width": 1, "height": 1, "resized": False}),
+        encoded({"type": "RoomChanged", "room_id": "r", "session": 1, "at": "2026-01-01T12:30:00Z", "state": "lost"}),
     ],
     ids=lambda data: repr(data[:24]),
 )  # fmt: skip

@@ -1,0 +1,111 @@
+"""Where each room is pulled, and how it gets from one ingest process to another. Used by the supervisor's thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from streammon.entities import Room, RoomState
+from streammon.fleet.pool import IngestPool
+from streammon.ingest.handle import IngestHandle
+from streammon.ingest.moves import FINAL, allowed
+from streammon.ingest.wire import RoomChanged
+
+# A room that is moved is still pulled by its old process, so long beyond the time that opening may take.
+_MOVE_SLACK_S = 5.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Place:
+    """A room, the process that pulls it, and the one that it is being moved to. Times are monotonic."""
+
+    room: Room
+    session: int = 0
+    state: RoomState | None = None
+    handle: IngestHandle | None = None
+    next: IngestHandle | None = None
+    move_by_s: float = 0.0
+    trial_since_s: float | None = None
+    quarantined_until_s: float | None = None
+    leaving: bool = False
+
+
+class Places:
+    """All rooms of one supervisor. What becomes of them is told through `on_change`."""
+
+    def __init__(self, pool: IngestPool, open_timeout_s: float, on_change: Callable[[RoomChanged], None]) -> None:
+        self.rooms: dict[str, Place] = {}
+        self._pool = pool
+        self._open_timeout_s = open_timeout_s
+        self._on_change = on_change
+
+    def share(self, place: Place) -> None:
+        """Has a process that is for many rooms pull it."""
+        place.handle = self._pool.shared_for(place.room.room_id)
+        place.handle.add_room(place.room, place.session)
+
+    def try_alone(self, place: Place) -> None:
+        """Has a process of its own pull the room."""
+        place.trial_since_s = time.monotonic()
+        place.handle = self._pool.alone_for(place.room.room_id)
+        place.handle.add_room(place.room, place.session)
+
+    def begin_move(self, place: Place) -> None:
+        """Brings a room to another process. One that streams is pulled by both until the new one delivers."""
+        if place.next is not None:
+            return
+        if place.state is RoomState.STREAMING:
+            place.next = self._pool.shared_for(place.room.room_id)
+            place.next.add_room(place.room, place.session)
+            place.move_by_s = time.monotonic() + self._open_timeout_s + _MOVE_SLACK_S
+            return
+        if place.handle is not None:
+            self._leave(place, place.handle)
+        if place.state is RoomState.CONNECTING:
+            self.tell(place, RoomState.BACKING_OFF, "moved", "the process that pulls it is being replaced")
+        self.share(place)
+
+    def _leave(self, place: Place, handle: IngestHandle) -> None:
+        """Its process does not pull it any more. One that is to be ended need not be asked to stop what may hang."""
+        if place.state is RoomState.CONNECTING and self._pool.is_retired(handle):
+            handle.ignore_room(place.room.room_id)
+            self._pool.left(handle, place.room.room_id)
+        else:
+            handle.remove_room(place.room.room_id)
+        place.handle = None
+
+    def finish_move(self, place: Place) -> None:
+        """From now on the new process is the one that counts."""
+        if place.handle is not None:
+            place.handle.remove_room(place.room.room_id)
+        place.handle, place.next = place.next, None
+        place.trial_since_s = None
+        if allowed(place.state, RoomState.CONNECTING):
+            self.tell(place, RoomState.CONNECTING, "moved", "another process pulls it now")
+
+    def cancel_move(self, place: Place) -> None:
+        """The room stays where it is, or goes altogether."""
+        if place.next is not None:
+            place.next.remove_room(place.room.room_id)
+            place.next = None
+
+    def tell(self, place: Place, state: RoomState, reason: str | None = None, detail: str | None = None) -> None:
+        """Tells what no process can."""
+        change = RoomChanged(
+            room_id=place.room.room_id,
+            session=place.session,
+            state=state,
+            at=datetime.now(UTC),
+            reason=reason,
+            detail=detail,
+        )
+        self.forward(place, change)
+
+    def forward(self, place: Place, change: RoomChanged) -> None:
+        """Tells what a process said. A room that is over is forgotten."""
+        place.state = change.state
+        if change.state in FINAL:
+            del self.rooms[change.room_id]
+        self._on_change(change)

@@ -1,0 +1,108 @@
+"""One room as the engine knows it: its judge, what its stream is doing, and for how long nobody could see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from streammon.entities import PictureState, Room, RoomState
+from streammon.events import Monitor, StreamChange, StreamEvent
+from streammon.fleet.blind import BlindClock
+from streammon.ingest.wire import RoomChanged, RoomPicture
+from streammon.judge.room import RoomJudge
+
+# A room that streams, but whose pictures nobody has examined for this long and for so many intervals, is blind.
+_UNSEEN_S = 20.0
+_UNSEEN_INTERVALS = 5.0
+
+
+@dataclass(slots=True, kw_only=True)
+class WatchedRoom:
+    """`examined_s` is when a picture of it was last examined, or it last began to stream, on the monotonic clock."""
+
+    room: Room
+    epoch: int
+    judge: RoomJudge
+    blind: BlindClock
+    monitor: Monitor
+    state: RoomState | None = None
+    picture: PictureState | None = None
+    size: tuple[int, int] | None = None
+    session: int = 0
+    examined_s: float = 0.0
+    _stream_seq: int = 0
+
+    def moved(self, change: RoomChanged, now_s: float) -> StreamEvent:
+        """Its connection is in another state. Returns the event that tells it."""
+        previous, self.state, self.session = self.state, change.state, change.session
+        self.examined_s = now_s
+        self.blind.set_cause(_blind_cause(change), now_s)
+        return self._event(
+            StreamChange.STATE, change.at, previous_state=previous, reason=change.reason, detail=change.detail
+        )
+
+    def pictured(self, seen: RoomPicture) -> list[StreamEvent]:
+        """What its picture amounts to, or its size, is another. Returns the events that tell it."""
+        previous, self.picture = self.picture, seen.picture
+        self.size = (seen.width, seen.height)
+        self.session = seen.session
+        told = []
+        if seen.picture is not previous:
+            told.append(self._event(StreamChange.PICTURE, seen.at, previous_picture=previous))
+        if seen.resized:
+            told.append(self._event(StreamChange.RESOLUTION, seen.at))
+        return told
+
+    def examined(self, now_s: float) -> None:
+        """A detector has looked at a picture of it."""
+        self.examined_s = now_s
+        if self.state is RoomState.STREAMING:
+            self.blind.set_cause(None, now_s)
+
+    def tick(self, now_s: float) -> None:
+        """Time has passed."""
+        unseen_after_s = max(_UNSEEN_S, _UNSEEN_INTERVALS * self.room.interval_s)
+        if self.state is RoomState.STREAMING and now_s - self.examined_s > unseen_after_s:
+            self.blind.set_cause("unexamined", now_s)
+        self.blind.accrue(now_s)
+
+    def _event(
+        self,
+        change: StreamChange,
+        at: datetime,
+        *,
+        previous_state: RoomState | None = None,
+        previous_picture: PictureState | None = None,
+        reason: str | None = None,
+        detail: str | None = None,
+    ) -> StreamEvent:
+        if self.state is None:
+            raise ValueError("a room has a state before anything else happens to it")
+        self._stream_seq += 1
+        return StreamEvent(
+            room_id=self.room.room_id,
+            tenant=self.room.tenant,
+            passthrough=self.room.passthrough,
+            owner_epoch=self.epoch,
+            seq=self._stream_seq,
+            session=self.session,
+            state=self.state,
+            previous_state=previous_state if change is StreamChange.STATE else self.state,
+            reason=reason,
+            at=at,
+            monitor=self.monitor,
+            blind=self.blind.totals(),
+            detail=detail,
+            change=change,
+            picture=self.picture,
+            previous_picture=previous_picture if change is StreamChange.PICTURE else self.picture,
+            width=None if self.size is None else self.size[0],
+            height=None if self.size is None else self.size[1],
+        )
+
+
+def _blind_cause(change: RoomChanged) -> str | None:
+    """Why a room in this state is not watched. One whose publisher ended the stream has nothing that could be seen."""
+    if change.state in {RoomState.STREAMING, RoomState.ENDED}:
+        return None
+    return change.reason or change.state.value
