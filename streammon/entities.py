@@ -39,7 +39,7 @@ class RoomState(StrEnum):
     """What a room's connection is doing. `stopped` and `failed` are final; all others may change again.
 
     `stalled`: connected, but nothing came any more, and it is opened anew. `quarantined`: its stream killed the process
-    that pulled it, again and again. The allowed moves are in `streammon.ingest.moves`.
+    that pulled it again and again. The allowed moves are in `streammon.ingest.moves`.
     """
 
     CONNECTING = "connecting"
@@ -55,7 +55,7 @@ class RoomState(StrEnum):
 class PictureState(StrEnum):
     """What a room's picture amounts to, whatever is in it.
 
-    `black`, `solid` (one colour), `no_signal` (a test card or noise), `frozen` (nothing moves): for the configured time.
+    `black`, `solid` (one colour), `no_signal` (test card, noise), `frozen` (nothing moves): for the configured time.
     """
 
     LIVE = "live"

@@ -194,7 +194,7 @@ class StreamEvent:
     blind: tuple[BlindTime, ...] = field(default_factory=tuple)
     detail: Annotated[str | None, Meta(description="What is wrong and the cure, in a line for people.")] = None
     change: StreamChange = StreamChange.STATE
-    picture: Annotated[PictureState | None, Meta(description="None before the first picture of a session.")] = None
+    picture: Annotated[PictureState | None, Meta(description="None before the first picture.")] = None
     previous_picture: PictureState | None = None
     width: Annotated[Count | None, Meta(description="Of the stream's picture, in pixels.")] = None
     height: Count | None = None

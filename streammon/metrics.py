@@ -83,7 +83,7 @@ class Metrics:
             "streammon_ingest_restarts", "Ingest processes that died and were started again.", registry=registry
         )
         self.ingest_recycled = Counter(
-            "streammon_ingest_recycled", "Ingest processes that were replaced for their hung threads.", registry=registry
+            "streammon_ingest_recycled", "Ingest processes replaced for their hung threads.", registry=registry
         )
         self.given_up_threads = Gauge(
             "streammon_ingest_given_up_threads",

@@ -16,8 +16,13 @@ class BlindClock:
         self._cause: str | None = "connecting"
         self._since_s = now_s
 
+    @property
+    def cause(self) -> str | None:
+        """Why the room is blind now; None where it is watched."""
+        return self._cause
+
     def set_cause(self, cause: str | None, now_s: float) -> None:
-        """From now on the room is blind because of `cause`; None: it is watched."""
+        """From `now_s` on the room is blind because of `cause`; None: it is watched."""
         self.accrue(now_s)
         self._cause = cause
 

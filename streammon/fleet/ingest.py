@@ -35,7 +35,7 @@ _POLL_S = 0.2
 # A stream that crashes FFmpeg does so with its first pictures.
 _PROBATION_S = 5.0
 # How many suspects are tried at a time: each has a process of its own, so it is still plain which one it was.
-_TRIALS = 4
+_TRIALS = 8
 # A room that hangs wherever it is pulled must not have all others moved about without end.
 _RECYCLE_EVERY_S = 30.0
 _CLOSE_WITHIN_S = 15.0
@@ -57,6 +57,7 @@ class IngestSupervisor:
         self._on_news = on_news
         self._on_fatal = on_fatal
         self._pool = IngestPool(config, mailbox, self)
+        metrics.given_up_threads.set_function(self._pool.given_up)
         self._places = Places(self._pool, config.open_timeout, self._on_change)
         self._trials: deque[str] = deque()
         self._suspicion = Suspicion()
@@ -148,13 +149,18 @@ class IngestSupervisor:
             self._on_fatal(IngestCrashed("the rooms' supervisor stopped by a fault of its own; the log says where"))
 
     def _add(self, room: Room) -> None:
-        if room.room_id not in self._places.rooms:
-            self._places.rooms[room.room_id] = Place(room=room)
-            self._places.share(self._places.rooms[room.room_id])
+        place = self._places.rooms.get(room.room_id)
+        if place is None:
+            self._places.add(room)
+        elif place.leaving:
+            place.again = room
 
     def _remove(self, room_id: str) -> None:
         place = self._places.rooms.get(room_id)
-        if place is None or place.leaving:
+        if place is None:
+            return
+        place.again = None
+        if place.leaving:
             return
         place.leaving = True
         if place.handle is None:
@@ -170,13 +176,16 @@ class IngestSupervisor:
         if place is None or handle not in {place.handle, place.next}:
             return
         if handle is place.next:
-            if change.state is RoomState.CONNECTING:
+            if change.state is not RoomState.STREAMING and change.state not in FINAL:
                 return  # it is still pulled by its old process
             self._places.finish_move(place)
         place.session = max(place.session, change.session)
         if change.state in FINAL:
             self._places.cancel_move(place)
-        self._places.forward(place, change)
+        if change.state is not RoomState.CONNECTING and place.trial_until_s is not None:
+            place.trial_until_s = min(place.trial_until_s, time.monotonic() + _PROBATION_S)
+        if not (change.state is place.state is RoomState.CONNECTING):  # a move's end has told it
+            self._places.forward(place, change)
         if place.next is not None and change.state is not RoomState.STREAMING:
             self._places.finish_move(place)  # there is nothing left to hold on to
 
@@ -192,10 +201,13 @@ class IngestSupervisor:
         for place in hit:
             if place.next is handle:
                 place.next = None
-                self._places.begin_move(place)
-        lost = {place.room.room_id: place for place in hit if place.handle is handle}
+                if place.room.room_id != loss.room_id:
+                    self._places.begin_move(place)
+            if place.room.room_id == loss.room_id:
+                self._places.take_out(place)  # it goes nowhere but into a trial
+        lost = {place.room.room_id: place for place in hit if place.handle in {handle, None}}
         for place in lost.values():
-            place.handle = place.trial_since_s = None
+            place.handle = place.trial_until_s = None
             if place.leaving:
                 self._places.tell(place, RoomState.STOPPED)
             else:
@@ -230,7 +242,7 @@ class IngestSupervisor:
         self._places.tell(place, RoomState.QUARANTINED, "crashed_again", f"{why}; look at what its publisher sends")
 
     def _health(self, handle: IngestHandle, stats: IngestStats) -> None:
-        self._metrics.given_up_threads.set(self._pool.given_up(handle, stats.given_up))
+        self._pool.note_given_up(handle, stats.given_up)
         if stats.hung >= self._config.max_hung and time.monotonic() >= self._recycle_from_s:
             self._recycle(handle, stats.hung)
 
@@ -249,24 +261,33 @@ class IngestSupervisor:
             if place.quarantined_until_s is not None and now_s >= place.quarantined_until_s:
                 place.quarantined_until_s = None
                 self._trials.append(place.room.room_id)
-            if place.next is not None and now_s >= place.move_by_s:
-                self._places.finish_move(place)
+            self._move_on(place, now_s)
             self._end_trial(place, now_s)
-        running = sum(place.trial_since_s is not None for place in self._places.rooms.values())
+        running = sum(place.trial_until_s is not None for place in self._places.rooms.values())
         while self._trials and running < _TRIALS:
             running += self._try_alone(self._trials.popleft())
 
+    def _move_on(self, place: Place, now_s: float) -> None:
+        """No room stays with a process that is to be ended, nor waits for ever to be taken over."""
+        if place.next is not None and self._pool.is_retired(place.next):
+            self._places.cancel_move(place)
+        if place.next is not None and now_s >= place.move_by_s:
+            self._places.finish_move(place)
+        settled = place.next is None and not place.leaving
+        if settled and place.handle is not None and self._pool.is_retired(place.handle):
+            self._places.begin_move(place)
+
     def _try_alone(self, room_id: str) -> bool:
         place = self._places.rooms.get(room_id)
-        if place is None or place.handle is not None:
+        if place is None or place.handle is not None or place.quarantined_until_s is not None:
             return False
         self._places.try_alone(place)
         return True
 
     def _end_trial(self, place: Place, now_s: float) -> None:
         """A suspect that did no harm goes back to the others, where there are any."""
-        if place.trial_since_s is None or place.leaving or now_s - place.trial_since_s < _PROBATION_S:
+        if place.trial_until_s is None or place.leaving or now_s < place.trial_until_s:
             return
-        place.trial_since_s = None
+        place.trial_until_s = None
         if len(self._places.rooms) > 1:
             self._places.begin_move(place)

@@ -15,6 +15,8 @@ from streammon.ingest.wire import RoomChanged
 
 # A room that is moved is still pulled by its old process, so long beyond the time that opening may take.
 _MOVE_SLACK_S = 5.0
+# A suspect whose stream does not come cannot be tried, and others wait for their turn.
+_TRIAL_S = 30.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,9 +29,10 @@ class Place:
     handle: IngestHandle | None = None
     next: IngestHandle | None = None
     move_by_s: float = 0.0
-    trial_since_s: float | None = None
+    trial_until_s: float | None = None
     quarantined_until_s: float | None = None
     leaving: bool = False
+    again: Room | None = None
 
 
 class Places:
@@ -41,6 +44,11 @@ class Places:
         self._open_timeout_s = open_timeout_s
         self._on_change = on_change
 
+    def add(self, room: Room) -> None:
+        """Has a new room pulled."""
+        self.rooms[room.room_id] = Place(room=room)
+        self.share(self.rooms[room.room_id])
+
     def share(self, place: Place) -> None:
         """Has a process that is for many rooms pull it."""
         place.handle = self._pool.shared_for(place.room.room_id)
@@ -48,7 +56,7 @@ class Places:
 
     def try_alone(self, place: Place) -> None:
         """Has a process of its own pull the room."""
-        place.trial_since_s = time.monotonic()
+        place.trial_until_s = time.monotonic() + _TRIAL_S
         place.handle = self._pool.alone_for(place.room.room_id)
         place.handle.add_room(place.room, place.session)
 
@@ -61,6 +69,7 @@ class Places:
             place.next.add_room(place.room, place.session)
             place.move_by_s = time.monotonic() + self._open_timeout_s + _MOVE_SLACK_S
             return
+        place.trial_until_s = None
         if place.handle is not None:
             self._leave(place, place.handle)
         if place.state is RoomState.CONNECTING:
@@ -81,9 +90,16 @@ class Places:
         if place.handle is not None:
             place.handle.remove_room(place.room.room_id)
         place.handle, place.next = place.next, None
-        place.trial_since_s = None
+        place.trial_until_s = None
         if allowed(place.state, RoomState.CONNECTING):
             self.tell(place, RoomState.CONNECTING, "moved", "another process pulls it now")
+
+    def take_out(self, place: Place) -> None:
+        """No process pulls it any more."""
+        self.cancel_move(place)
+        if place.handle is not None:
+            place.handle.remove_room(place.room.room_id)
+        place.handle = place.trial_until_s = None
 
     def cancel_move(self, place: Place) -> None:
         """The room stays where it is, or goes altogether."""
@@ -109,3 +125,5 @@ class Places:
         if change.state in FINAL:
             del self.rooms[change.room_id]
         self._on_change(change)
+        if change.state in FINAL and place.again is not None:
+            self.add(place.again)

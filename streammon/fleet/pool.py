@@ -49,11 +49,14 @@ class IngestPool:
         self._rooms[handle].add(room_id)
         return handle
 
-    def given_up(self, handle: IngestHandle, threads: int) -> int:
-        """So many threads of that process were given up. Returns how many of all processes."""
+    def note_given_up(self, handle: IngestHandle, threads: int) -> None:
+        """So many threads of that process were given up and are still there."""
         if handle in self._rooms:
             self._given_up[handle] = threads
-        return sum(self._given_up.values())
+
+    def given_up(self) -> int:
+        """How many threads of all processes. Any thread."""
+        return sum(tuple(self._given_up.values()))
 
     def retire(self, handle: IngestHandle) -> bool:
         """Gives the process no more rooms, and ends it when it has none. False where that was so already."""
@@ -91,7 +94,7 @@ class IngestPool:
     def _may_take(self, handle: IngestHandle, rooms: set[str], room_id: str) -> bool:
         if handle in self._alone or handle in self._retired:
             return False
-        return room_id not in rooms and len(rooms) < self._config.max_rooms
+        return room_id not in rooms and len(rooms) < self._config.max_rooms and handle.has_place
 
     def _start(self, config: IngestConfig) -> IngestHandle:
         handle = IngestHandle(config, self._mailbox, self._listener)

@@ -44,12 +44,12 @@ class WatchedRoom:
     def pictured(self, seen: RoomPicture) -> list[StreamEvent]:
         """What its picture amounts to, or its size, is another. Returns the events that tell it."""
         previous, self.picture = self.picture, seen.picture
-        self.size = (seen.width, seen.height)
+        before, self.size = self.size, (seen.width, seen.height)
         self.session = seen.session
         told = []
         if seen.picture is not previous:
             told.append(self._event(StreamChange.PICTURE, seen.at, previous_picture=previous))
-        if seen.resized:
+        if before is not None and before != self.size:
             told.append(self._event(StreamChange.RESOLUTION, seen.at))
         return told
 
@@ -62,8 +62,9 @@ class WatchedRoom:
     def tick(self, now_s: float) -> None:
         """Time has passed."""
         unseen_after_s = max(_UNSEEN_S, _UNSEEN_INTERVALS * self.room.interval_s)
-        if self.state is RoomState.STREAMING and now_s - self.examined_s > unseen_after_s:
-            self.blind.set_cause("unexamined", now_s)
+        unseen = self.state is RoomState.STREAMING and now_s - self.examined_s > unseen_after_s
+        if unseen and self.blind.cause is None:
+            self.blind.set_cause("unexamined", self.examined_s)  # it has been, all this time
         self.blind.accrue(now_s)
 
     def _event(

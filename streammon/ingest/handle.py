@@ -52,6 +52,8 @@ _SILENT_S = 20.0
 _MESSAGE_WITHIN_S = 2
 _POLL_S = 0.5
 _EXIT_WITHIN_S = 3.0
+# One whose channel is closed is dying already, if it is not hung or hostile.
+_DIES_WITHIN_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,7 @@ class IngestHandle:
         self._stopping = False
         self._heard_s = time.monotonic()
         self._leaving: set[str] = set()
-        self._threads: dict[int, str] = {}
+        self.threads: dict[str, RoomThread] = {}
         slots = config.max_rooms * config.slots_per_room
         self._slots = SlotBook(slots)
         ours, theirs = socket.socketpair()
@@ -125,8 +127,14 @@ class IngestHandle:
         """The process's id."""
         return self._process.pid
 
+    @property
+    def has_place(self) -> bool:
+        """Whether there are slots for another room: those of one that has left may still be read."""
+        return self._slots.free() >= self._config.slots_per_room
+
     def add_room(self, room: Room, session_base: int) -> None:
         """Starts to watch a room; its next connection is session `session_base` + 1. Raises ValueError where full."""
+        self._leaving.discard(room.room_id)
         slots = self._slots.give(room.room_id, self._config.slots_per_room)
         self._channel.send(
             AddRoom(
@@ -187,13 +195,10 @@ class IngestHandle:
     def _bury(self, error: Exception) -> None:
         if self._stopping:
             return
-        if self._process.poll() is None:
-            self._process.kill()
-        code = self._process.wait(_EXIT_WITHIN_S)
+        cause = self._end_process()
         self._channel.close()
-        cause = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-        thread = self._witness.crashed_thread()
-        room_id = None if thread is None else self._threads.get(thread)
+        thread = self.threads.get(self._witness.crashed_thread() or "")
+        room_id = None if thread is None else thread.room_id
         _log.error(
             "ingest process %d is gone: %s (%s)\n%s",
             self.pid,
@@ -204,6 +209,19 @@ class IngestHandle:
         )
         self._witness.close()
         self._listener.ingest_gone(self, IngestLoss(cause=cause, room_id=room_id))
+
+    def _end_process(self) -> str:
+        """Sees to it that the process is dead. Returns how it ended."""
+        try:
+            code = self._process.wait(_DIES_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            try:
+                code = self._process.wait(_EXIT_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                return "it does not even die"
+        names = {-number: number.name for number in signal.Signals}
+        return names.get(code, f"exit status {code}")
 
     def _hear(self, message: FromIngest) -> None:
         if isinstance(message, IngestStats):
@@ -219,15 +237,19 @@ class IngestHandle:
                 self._take_in(message)
             case RoomChanged():
                 if message.state in FINAL:
-                    self._slots.take_back(message.room_id)
-                    self._leaving.discard(message.room_id)
+                    self._forget(message.room_id)
                 self._listener.room_changed(self, message)
             case RoomPicture():
                 self._listener.room_picture(self, message)
             case RoomThread():
-                self._threads[message.ident] = message.room_id
+                self.threads[message.mark] = message
             case RoomStats():
                 self._listener.room_stats(message)
+
+    def _forget(self, room_id: str) -> None:
+        self._slots.take_back(room_id)
+        self._leaving.discard(room_id)
+        self.threads = {mark: thread for mark, thread in self.threads.items() if thread.room_id != room_id}
 
     def _take_in(self, ready: FrameReady) -> None:
         fits = self._arena.fits(ready.slot, ready.image_height, ready.image_width)

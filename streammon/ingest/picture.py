@@ -1,4 +1,4 @@
-"""Tells when a room's picture amounts to nothing: black, one colour, a test card, noise, or a picture that stands still.
+"""Tells when a room's picture amounts to nothing: black, one colour, a test card, noise, or one that stands still.
 
 Pure: used by the room's thread on every sample. A sample is averaged over blocks once, into about 90 x 160 values a
 colour, and everything is judged on those: an average is deaf to a codec's noise and hears small motion.
@@ -17,10 +17,12 @@ from streammon.entities import Image, PictureState
 _Grid = NDArray[np.int16]
 """Mean levels (0..255) of a picture's blocks: 3 x rows x columns."""
 
-# Blocks are as large as leaves this many on the shorter side: 8 px at 720p, which a text cursor (2 x 20 px) moves by 40.
+_BY_PRIORITY = (PictureState.BLACK, PictureState.SOLID, PictureState.NO_SIGNAL, PictureState.FROZEN)
+
+# Blocks are as large as leaves this many on the shorter side: 8 px at 720p, and a text cursor moves one by 40 levels.
 _SHORT_SIDE_BLOCKS = 64
-# Rows read of a block; the others tell nothing new.
-_ROWS_PER_BLOCK = 4
+# Rows read of a block: reading them is most of the cost, and noise is as well averaged over these.
+_ROWS_PER_BLOCK = 2
 
 # A block is of the picture's colour within so many levels: codecs keep flat areas within 2, a capped camera's noise
 # averages out to 3, and real scenes dimmed until hardly anything is seen still vary by more.
@@ -33,17 +35,25 @@ _SPARSE = 4
 _STILL_LEVELS = 6.0
 _STILL_LEVELS_PER_MEAN = 12.0
 _STILL_LEVELS_MOST = 18.0
+# Noise goes both ways; a picture that has become so many levels brighter or darker as a whole is fading.
+_STILL_DRIFT = 1.5
 
 # Yellow, cyan, green, magenta, red, blue as bits of (R, G, B): the order of all bars (SMPTE EG 1, RP 219, EBU 3325,
 # ARIB STD-B28), by falling luma. White, black and the grey sides differ between them and are not asked for.
 _BARS = (0b110, 0b011, 0b010, 0b101, 0b100, 0b001)
-_UNCLEAR = -1
-# Rows in which bars are bars, as shares of the height: below are castellations and ramps. The second band holds bars
-# with bands of black above and below (16:9 shown in a portrait picture), and the first those with a text in the middle.
-_BAR_BANDS = ((0.08, 0.3), (0.37, 0.53))
-_BAR_CONTRAST = 90
-_BAR_LEVELS = 16
+# Rows in which bars are bars, as shares of the height: below are castellations and ramps. The second band holds those
+# with black above and below (16:9 shown in a portrait picture), the first those with a text in the middle.
+_BAR_BANDS = ((0.08, 0.3), (0.37, 0.5))
+_BAR_LEVELS = 16  # within which a column's blocks are of one colour
+_BAR_CONTRAST = 90  # levels between high and low of each of red, green, blue: 75 % bars have 191
+_BAR_ROWS = 0.7  # share of a column's blocks that must be of its colour: the others may be text
+_BAR_GLANCE = 0.5  # share of columns whose first and last block must be alike to be worth a closer look
+_BARS_WIDTH = 0.4  # share of the width that the six colours take up: 16:9 bars in a wider picture still do
+_BAR_LEAST_WIDTH = 0.02  # narrower runs are the blur between two bars
+_BAR_EVENNESS = 0.5  # the narrowest bar to the widest
+_HALF, _UNCLEAR_WITHIN, _UNCLEAR = 0.5, 0.15, -1
 
+# An untuned receiver's noise has no colour: mean levels by which red and blue are off green.
 _SNOW_COLOUR = 6.0
 
 
@@ -63,26 +73,45 @@ class PictureChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Limits:
-    """How far a picture may be from the pure case. What is told ends at looser limits than those at which it begins."""
+    """How far a picture may be from the pure case. What is told ends at looser limits than those at which it begins.
+
+    `dark_level`: the brightest channel of black. `odd_share`: of blocks that are not of a flat picture's colour, such
+    as a logo's. `still_factor`: times a codec's noise. `bar_columns`: share of columns that are of one colour.
+    `snow_deviation`: of the blocks' levels. `snow_likeness`: correlation (0..1) of neighbours and of successive
+    pictures. `snow_profile`: the deviation of the rows' means, as a share of that of the blocks.
+    """
 
     dark_level: int
     odd_share: float
     still_factor: float
+    bar_columns: float
     snow_deviation: float
     snow_likeness: float
     snow_profile: float
 
 
 _STRICT = _Limits(
-    dark_level=32, odd_share=0.04, still_factor=1.0, snow_deviation=5.0, snow_likeness=0.6, snow_profile=0.3
+    dark_level=32,
+    odd_share=0.04,
+    still_factor=1.0,
+    bar_columns=0.9,
+    snow_deviation=5.0,
+    snow_likeness=0.6,
+    snow_profile=0.3,
 )
 _LOOSE = _Limits(
-    dark_level=40, odd_share=0.06, still_factor=1.5, snow_deviation=4.0, snow_likeness=0.7, snow_profile=0.4
+    dark_level=40,
+    odd_share=0.06,
+    still_factor=1.5,
+    bar_columns=0.8,
+    snow_deviation=4.0,
+    snow_likeness=0.7,
+    snow_profile=0.4,
 )
 
 
 class PictureWatch:
-    """One room's picture. A condition is told once it has held for `after_s` of stream time; LIVE again is told at once.
+    """One room's picture. A condition is told once it has held for `after_s` of stream time, LIVE again at once.
 
     Of several, the first of black, solid, no_signal, frozen is told. While what was told has turned into another
     condition that has not lasted yet, nothing is told: no picture between them was live.
@@ -116,16 +145,15 @@ class PictureWatch:
 
     def _held(self, grid: _Grid) -> list[PictureState]:
         """The conditions that this picture meets, the most telling first."""
-        limits = {state: _LOOSE if state is self._told else _STRICT for state in PictureState}
-        colour, odd_share = _flatness(grid)
-        holds = {
-            PictureState.BLACK: odd_share <= limits[PictureState.BLACK].odd_share
-            and colour <= limits[PictureState.BLACK].dark_level,
-            PictureState.SOLID: odd_share <= limits[PictureState.SOLID].odd_share,
-            PictureState.NO_SIGNAL: _is_bars(grid) or _is_snow(grid, self._last, limits[PictureState.NO_SIGNAL]),
-            PictureState.FROZEN: _is_still(grid, self._still, limits[PictureState.FROZEN]),
-        }
-        return [state for state, met in holds.items() if met]
+        black, solid, no_signal, frozen = (_LOOSE if state is self._told else _STRICT for state in _BY_PRIORITY)
+        level, odd_share = _flatness(grid)
+        met = (
+            odd_share <= black.odd_share and level <= black.dark_level,
+            odd_share <= solid.odd_share,
+            _is_bars(grid, no_signal) or _is_snow(grid, self._last, no_signal),
+            _is_still(grid, self._still, frozen),
+        )
+        return [state for state, is_met in zip(_BY_PRIORITY, met, strict=True) if is_met]
 
     def _amounts_to(self, held: list[PictureState], at_s: float) -> PictureState:
         for state in held:
@@ -174,50 +202,51 @@ def _is_still(grid: _Grid, still: _Grid | None, limits: _Limits) -> bool:
     """Whether no block has moved since `still`, the first picture of the stretch, by more than a codec's noise."""
     if still is None or still.shape != grid.shape:
         return False
-    moved = np.abs(grid - still)
+    moved = grid - still
+    if abs(float(moved.mean())) > _STILL_DRIFT * limits.still_factor:
+        return False
+    np.abs(moved, out=moved)
     noise = _STILL_LEVELS + _STILL_LEVELS_PER_MEAN * float(moved.mean())
     return float(moved.max()) <= min(noise, _STILL_LEVELS_MOST) * limits.still_factor
 
 
-def _is_bars(grid: _Grid) -> bool:
+def _is_bars(grid: _Grid, limits: _Limits) -> bool:
     """Whether colour bars stand in the picture, in their order or mirrored."""
     height = grid.shape[1]
     bands = [grid[:, int(top * height) : int(bottom * height) + 1] for top, bottom in _BAR_BANDS]
-    return any(_shows_bars(band) for band in bands)
+    return any(_shows_bars(band, limits) for band in bands)
 
 
-def _shows_bars(band: _Grid) -> bool:
+def _shows_bars(band: _Grid, limits: _Limits) -> bool:
     alike = np.abs(band[:, 0] - band[:, -1]).max(axis=0) <= _BAR_LEVELS
-    if alike.mean() < 0.6:  # noqa: PLR2004
+    if alike.mean() < _BAR_GLANCE:
         return False
     columns = np.sort(band, axis=1)[:, band.shape[1] // 2]
-    uniform = (np.abs(band - columns[:, None]).max(axis=0) <= _BAR_LEVELS).mean(axis=0)
-    return bool((uniform >= 0.7).mean() >= 0.9) and _in_order(columns)  # noqa: PLR2004
+    rows = (np.abs(band - columns[:, None]).max(axis=0) <= _BAR_LEVELS).mean(axis=0)
+    return bool((rows >= _BAR_ROWS).mean() >= limits.bar_columns) and _in_order(columns)
 
 
 def _in_order(columns: _Grid) -> bool:
+    """Whether the six colours stand side by side, evenly and wide enough. `columns`: 3 x columns."""
     width = columns.shape[1]
-    runs = [(code, end - start) for code, start, end in _runs(columns) if end - start >= 0.02 * width]
-    codes, widths = [code for code, _ in runs], [run for _, run in runs]
-    count = len(_BARS)
-    for first in range(len(runs) - count + 1):
-        found = tuple(codes[first : first + count])
-        if found in (_BARS, _BARS[::-1]):
-            span = widths[first : first + count]
-            return min(span) >= 0.5 * max(span) and sum(span) >= 0.4 * width
+    runs = [(code, run) for code, run in _runs(columns) if run >= _BAR_LEAST_WIDTH * width]
+    for first in range(len(runs) - len(_BARS) + 1):
+        codes, widths = zip(*runs[first : first + len(_BARS)], strict=True)
+        if codes in (_BARS, _BARS[::-1]):
+            return bool(min(widths) >= _BAR_EVENNESS * max(widths) and sum(widths) >= _BARS_WIDTH * width)
     return False
 
 
-def _runs(columns: _Grid) -> list[tuple[int, int, int]]:
-    """Stretches of one colour: its bits (R, G, B), first column, end. A colour between high and low has none."""
+def _runs(columns: _Grid) -> list[tuple[int, int]]:
+    """Stretches of one colour: its bits (R, G, B), or _UNCLEAR between high and low, and how many columns it has."""
     low, high = columns.min(axis=1, keepdims=True), columns.max(axis=1, keepdims=True)
     if (high - low).min() < _BAR_CONTRAST:
         return []
     level = (columns - low) / (high - low)
-    codes = np.array([4, 2, 1]) @ (level > 0.5)  # noqa: PLR2004
-    codes[(np.abs(level - 0.5) < 0.15).any(axis=0)] = _UNCLEAR
+    codes = np.array([4, 2, 1]) @ (level > _HALF)
+    codes[(np.abs(level - _HALF) < _UNCLEAR_WITHIN).any(axis=0)] = _UNCLEAR
     edges = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
-    return [(int(codes[start]), start, end) for start, end in pairwise(edges)]
+    return [(int(codes[start]), end - start) for start, end in pairwise(edges)]
 
 
 def _is_snow(grid: _Grid, last: _Grid | None, limits: _Limits) -> bool:

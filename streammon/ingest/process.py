@@ -145,7 +145,7 @@ def main(channel_fd: int, arena_fd: int, witness_fd: int) -> None:
 
     Should it crash, `witness_fd` says in which thread.
     """
-    faulthandler.enable(file=witness_fd, all_threads=True)
+    faulthandler.enable(file=witness_fd, all_threads=False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     av.logging.set_level(None)

@@ -10,7 +10,7 @@ import math
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
-from threading import Event, Thread, get_ident
+from threading import Event, Thread, get_native_id
 from typing import Protocol
 
 from streammon.backoff import Backoff
@@ -29,6 +29,7 @@ from streammon.ingest.opening import open_source
 from streammon.ingest.refresh import URL_COMMAND_WITHIN_S, fresh_url
 from streammon.ingest.sampling import SampledRoom, Sampling
 from streammon.ingest.source import SourceRequest
+from streammon.ingest.witness import marked, next_mark
 
 _log = logging.getLogger(__name__)
 
@@ -60,8 +61,8 @@ class PulledRoom(SampledRoom, Protocol):
     def state(self) -> RoomState | None:
         """What the room is doing."""
 
-    def runs_on(self, ident: int) -> None:
-        """The calling thread pulls the room from now on; `ident` is `threading.get_ident()`."""
+    def runs_on(self, tid: int, mark: str) -> None:
+        """The calling thread pulls the room from now on, see `RoomThread`."""
 
     def move(self, puller: Puller, state: RoomState, error: SourceError | None = None) -> None:
         """The connection is in another state, for that reason."""
@@ -89,7 +90,8 @@ class Puller:
         self._stop = Event()
         self._hang_up = Event()
         self._deadline_s = math.inf
-        self._thread = Thread(target=self._run, name="puller", daemon=True)
+        self._mark = next_mark()
+        self._thread = Thread(target=marked(self._run, self._mark), name="puller", daemon=True)
 
     def start(self) -> None:
         """Begins to pull."""
@@ -124,7 +126,7 @@ class Puller:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        self._room.runs_on(get_ident())
+        self._room.runs_on(get_native_id(), self._mark)
         if self._after_failures:
             self._stop.wait(self._quick.delay_s(self._after_failures))
         while True:

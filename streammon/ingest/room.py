@@ -121,9 +121,10 @@ class RoomWorker:
         """See `PulledRoom`."""
         return self._state
 
-    def runs_on(self, ident: int) -> None:
+    def runs_on(self, tid: int, mark: str) -> None:
         """See `PulledRoom`."""
-        self._channel.send(RoomThread(room_id=self.room_id, ident=ident))
+        with self._lock:
+            self._send(RoomThread(room_id=self.room_id, tid=tid, mark=mark))
 
     def move(self, puller: SamplingThread, state: RoomState, error: SourceError | None = None) -> None:
         """See `PulledRoom`."""

@@ -23,6 +23,11 @@ class SlotBook:
             self._rooms[room_id] = set(slots)
             return slots
 
+    def free(self) -> int:
+        """How many slots are nobody's."""
+        with self._lock:
+            return len(self._unused)
+
     def knows(self, room_id: str) -> bool:
         """Whether the room has slots here."""
         with self._lock:

@@ -86,10 +86,11 @@ class RoomPicture(msgspec.Struct, tag=True, frozen=True):
 
 
 class RoomThread(msgspec.Struct, tag=True, frozen=True):
-    """The thread that pulls a room, as `threading.get_ident()` names it: who crashed is seen by it."""
+    """The thread that pulls a room. `tid` is the kernel's; `mark` is what its stack shows should it crash."""
 
     room_id: str
-    ident: int
+    tid: int
+    mark: str
 
 
 class FrameReady(msgspec.Struct, tag=True, frozen=True):

@@ -1,17 +1,35 @@
 """What an ingest process leaves behind when it crashes: which of its threads did it.
 
-Python's `faulthandler` writes the threads' stacks into an anonymous file that the engine's process holds open. It marks
-the thread that the signal came from, inside FFmpeg too.
+Python's `faulthandler` writes the stack of the thread that the signal came from, inside FFmpeg too, into an anonymous
+file that the engine's process holds open. All that it says of a thread is its functions' names (of all threads it shows
+a hundred at most): so each room's thread runs in a function with a name of its own.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
+from itertools import count
+from types import FunctionType
 
-# faulthandler: "Current thread 0x00007f12 [name] (most recent call first):", then indented lines.
-_CURRENT = re.compile(rb"^Current thread 0x([0-9a-f]+)[^\n]*\n((?:  [^\n]*\n)*)", re.MULTILINE)
-_MAX_BYTES = 1 << 20
+_MARK = re.compile(rb" in (puller_[0-9]+)$", re.MULTILINE)
+_MAX_BYTES = 1 << 14
+_numbers = count(1)
+
+
+def next_mark() -> str:
+    """A name that no other thread of this process has."""
+    return f"puller_{next(_numbers)}"
+
+
+def marked(body: Callable[[], None], mark: str) -> Callable[[], None]:
+    """What a thread is to run so that its stack shows its mark."""
+
+    def run() -> None:
+        body()
+
+    return FunctionType(run.__code__.replace(co_name=mark), run.__globals__, mark, None, run.__closure__)
 
 
 class Witness:
@@ -20,15 +38,15 @@ class Witness:
     def __init__(self) -> None:
         self.fd = os.memfd_create("streammon-crash", os.MFD_CLOEXEC)
 
-    def crashed_thread(self) -> int | None:
-        """The thread's `threading.get_ident()`; None where the process did not crash, or in no thread of Python's."""
-        match = _CURRENT.search(self._text())
-        return None if match is None else int(match[1], 16)
+    def crashed_thread(self) -> str | None:
+        """The thread's mark; None where the process did not crash, or in a thread without one."""
+        match = _MARK.search(self._text())
+        return None if match is None else match[1].decode()
 
     def stack(self) -> str:
-        """Where that thread was, most recent call first; empty where it is not known."""
-        match = _CURRENT.search(self._text())
-        return "" if match is None else match[2].decode("ascii", errors="replace")
+        """The signal, and where the thread was, most recent call first; empty where there was no crash."""
+        lines = self._text().decode("utf-8", errors="replace").split("\n")
+        return "\n".join(line for line in lines if line.isprintable())  # a hostile process could write here too
 
     def close(self) -> None:
         """Lets go of the file. May be called twice."""

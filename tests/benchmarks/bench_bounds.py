@@ -11,11 +11,10 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Condition
 
 from prometheus_client import CollectorRegistry
 
@@ -35,6 +34,8 @@ _WARM_UP = 150
 _STUCK = 100
 _WITHIN_S = 240.0
 _STUCK_FOR_S = 45.0
+# The resolver's threads end when nobody asks them for a while.
+_QUIET_S = 15.0
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 # As fast as can be: the waits are what a long run would be made of.
 _FAST = CONFIG.model_copy(update={"backoff_first": 0.001, "backoff_cap": 0.002, "max_rooms": 150, "open_timeout": 2.0})
@@ -50,19 +51,8 @@ class Held:
 
     @classmethod
     def by(cls, pid: int) -> Held:
-        """By the process with that id: the least of two seconds, since connections come and go."""
-        looks = []
-        for _ in range(40):
-            looks.append(cls._now(Path(f"/proc/{pid}")))
-            time.sleep(0.05)
-        return cls(
-            rss_mb=min(look.rss_mb for look in looks),
-            fds=min(look.fds for look in looks),
-            threads=min(look.threads for look in looks),
-        )
-
-    @classmethod
-    def _now(cls, process: Path) -> Held:
+        """By the process with that id, now."""
+        process = Path(f"/proc/{pid}")
         pages = int((process / "statm").read_text().split()[1])
         return cls(
             rss_mb=pages * _PAGE_BYTES / 1e6,
@@ -77,7 +67,7 @@ class Watch:
     def __init__(self) -> None:
         self.metrics = Metrics(CollectorRegistry())
         self._mailbox = Mailbox(lambda room_id: None)  # noqa: ARG005 - that is what the mailbox calls it with
-        self._heard = Condition()
+        self._stopped = 0
         self._tries: dict[str, int] = {}
         self.supervisor = IngestSupervisor(_FAST, self._mailbox, self.metrics, self._hear, _give_up)
         self.supervisor.start()
@@ -95,14 +85,32 @@ class Watch:
                 sys.exit(f"only tried {self._tries} in {_WITHIN_S:g} s")
             self._mailbox.take(0.05)
 
-    def add(self, room_id: str, url: str) -> None:
-        """Watches another room."""
-        self._tries[room_id] = 0
-        self.supervisor.add(Room(room_id=room_id, url=url, interval_s=0.5))
+    def add(self, rooms: Mapping[str, str]) -> None:
+        """Watches these rooms, by id and URL."""
+        self._tries = dict.fromkeys(rooms, 0)
+        for room_id, url in rooms.items():
+            self.supervisor.add(Room(room_id=room_id, url=url, interval_s=0.5))
+
+    def held_after(self, reconnects: int, rooms: Mapping[str, str]) -> Held:
+        """What the ingest process holds when each room has been tried so often, and none is watched any more."""
+        self.add(rooms)
+        self.until_tried(reconnects)
+        pid = self.pid()
+        for room_id in rooms:
+            self.supervisor.remove(room_id)
+        until_s = time.monotonic() + _WITHIN_S
+        while self._stopped < len(rooms):
+            if time.monotonic() > until_s:
+                sys.exit("not all rooms stopped")
+            self._mailbox.take(0.05)
+        self._stopped = 0
+        time.sleep(_QUIET_S)
+        return Held.by(pid)
 
     def _hear(self, news: RoomChanged | RoomPicture) -> None:
-        if isinstance(news, RoomChanged) and news.state is RoomState.BACKING_OFF:
-            self._tries[news.room_id] += 1
+        if isinstance(news, RoomChanged):
+            self._tries[news.room_id] += news.state is RoomState.BACKING_OFF
+            self._stopped += news.state is RoomState.STOPPED
 
 
 def _give_up(error: IngestCrashed) -> None:
@@ -132,20 +140,16 @@ def _reconnects() -> dict[str, float]:
         server = stack.enter_context(ScriptedServer())
         server.pages.update(pages)
         watch = stack.enter_context(_watching())
-        for page in pages:
-            watch.add(page.strip("/"), server.url(page))
-        watch.add("refused", f"rtmp://127.0.0.1:{free_port()}/live/x")
-        watch.add("unknown", "http://nobody.invalid/live.flv")
-        watch.until_tried(_WARM_UP)
-        before = Held.by(watch.pid())
-        watch.until_tried(_WARM_UP + _RECONNECTS)
-        after = Held.by(watch.pid())
-        rooms = len(pages) + 2
-    print(f"{rooms} rooms, {_RECONNECTS} reconnects each, after {_WARM_UP} to warm up")
+        rooms = {page.strip("/"): server.url(page) for page in pages}
+        rooms["refused"] = f"rtmp://127.0.0.1:{free_port()}/live/x"
+        rooms["unknown"] = "http://nobody.invalid/live.flv"
+        before = watch.held_after(_WARM_UP, rooms)
+        after = watch.held_after(_RECONNECTS, rooms)
+    print(f"{len(rooms)} rooms, {_RECONNECTS} reconnects each, after {_WARM_UP} to warm up")
     print(f"  before: {before.rss_mb:.1f} MB, {before.fds} descriptors, {before.threads} threads")
     print(f"  after:  {after.rss_mb:.1f} MB, {after.fds} descriptors, {after.threads} threads")
     return {
-        "rooms": rooms,
+        "rooms": len(rooms),
         "reconnects_per_room": _RECONNECTS,
         "rss_growth_mb": round(after.rss_mb - before.rss_mb, 1),
         "fds_growth": after.fds - before.fds,
@@ -155,11 +159,13 @@ def _reconnects() -> dict[str, float]:
 
 def _stuck_opens() -> dict[str, float]:
     """Files that nobody writes to: opening one never comes back from the kernel."""
+    pipes: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder, _watching() as watch:
         for number in range(_STUCK):
             pipe = Path(folder) / f"{number}.flv"
             os.mkfifo(pipe)
-            watch.add(pipe.stem, str(pipe))
+            pipes[pipe.stem] = str(pipe)
+        watch.add(pipes)
         until_s = time.monotonic() + _STUCK_FOR_S
         most = 0.0
         while time.monotonic() < until_s:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import signal
-import struct
 import threading
 import time
 from collections.abc import Callable
@@ -175,8 +174,8 @@ class Fleet:
 
     def crash_in(self, handle: IngestHandle, room_id: str) -> int:
         """The same in a process that need not be the one that counts."""
-        ident = next(ident for ident, pulled in handle._threads.items() if pulled == room_id)
-        ctypes.CDLL(None).tgkill(handle.pid, tid_of(handle.pid, ident), signal.SIGSEGV)
+        tid = [thread.tid for thread in handle.threads.values() if thread.room_id == room_id][-1]
+        ctypes.CDLL(None).tgkill(handle.pid, tid, signal.SIGSEGV)
         return handle.pid
 
     def counted(self, name: str, **labels: str) -> float | None:
@@ -202,16 +201,6 @@ class Fleet:
         assert held()[2:] == self._before[2:]
 
 
-def tid_of(pid: int, ident: int) -> int:
-    """The kernel's name of a thread that Python calls `ident`: it stands in the C library's record of the thread."""
-    tids = {int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()}
-    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
-        memory.seek(ident)
-        record = memory.read(2048)
-    words: tuple[int, ...] = struct.unpack(f"{len(record) // 4}i", record)
-    return next(tid for tid in words if tid in tids)
-
-
 def threads_of(pid: int) -> int:
     """How many threads a process has; 0 where it is dead."""
     try:
@@ -220,7 +209,7 @@ def threads_of(pid: int) -> int:
         return 0
 
 
-def until(condition: Callable[[], bool], within_s: float = 5.0) -> None:
+def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
     """Waits for a condition that nobody tells of; fails where it does not come."""
     give_up_s = time.monotonic() + within_s
     while not condition():

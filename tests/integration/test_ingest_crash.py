@@ -87,7 +87,7 @@ def test_a_room_that_crashes_its_process_again_is_quarantined_named_and_tried_ag
     fleet: Fleet, caplog: pytest.LogCaptureFixture
 ) -> None:
     fleet.crash("b")
-    until(lambda: fleet.ear.states("b").count(RoomState.STREAMING) == 2)
+    fleet.ear.until_state(RoomState.STREAMING, "b", times=2)
     until(lambda: all(fleet.ear.states(room_id)[-1] is RoomState.STREAMING for room_id in "ac"))
     undisturbed = {room_id: len(fleet.ear.of(room_id)) for room_id in "ac"}
     with caplog.at_level(logging.ERROR):
@@ -139,7 +139,7 @@ def test_a_room_that_crashes_the_process_it_is_moved_to_is_blamed_and_not_the_ot
     until(lambda: place.next is not None, 15.0)  # its trial is over, and it is brought back to the others
     others = place.next
     assert others is not None
-    until(lambda: "d" in others._threads.values())
+    until(lambda: "d" in {thread.room_id for thread in others.threads.values()})
     fleet.crash_in(others, "d")
     fleet.ear.until_state(RoomState.QUARANTINED, "d")
     until(lambda: together(fleet, ROOMS), 10.0)

@@ -32,7 +32,6 @@ from tests.integration.ingesting import (
     new_mailbox,
     room,
     take,
-    tid_of,
     until,
     until_dead,
 )
@@ -71,7 +70,10 @@ DEEDS = {
     "a frame of a room that it was not given": ("channel.send(change(own, room_id='another'))", ROOM),
     "counts of a room that it was not given": ("channel.send(change(stats, room_id='another'))", ROOM),
     "a picture of a room that it was not given": ("channel.send(change(picture, room_id='another'))", ROOM),
-    "a thread of a room that it was not given": ("channel.send(RoomThread(room_id='another', ident=1))", ROOM),
+    "a thread of a room that it was not given": (
+        "channel.send(RoomThread(room_id='another', tid=1, mark='puller_1'))",
+        ROOM,
+    ),
     "counts below zero": ("channel.send(change(stats, packets=-1))", TALK),
     "garbage": ("wire.send_bytes(os.urandom(100))", TALK),
     "an endless message": ("os.write(wire.fileno(), (0x7fffffff).to_bytes(4, 'big'))", TALK),
@@ -269,8 +271,8 @@ def test_a_crash_in_a_room_s_thread_names_the_room(ear: Ear, mailbox: Mailbox) -
         for room_id in ("a", "b"):
             handle.add_room(room(CLIP, room_id=room_id), session_base=0)
             ear.until_state(RoomState.STREAMING, room_id)
-        ident = next(ident for ident, room_id in handle._threads.items() if room_id == "b")
-        ctypes.CDLL(None).tgkill(handle.pid, tid_of(handle.pid, ident), signal.SIGSEGV)
+        (tid,) = [thread.tid for thread in handle.threads.values() if thread.room_id == "b"]
+        ctypes.CDLL(None).tgkill(handle.pid, tid, signal.SIGSEGV)
         ear.until(lambda: bool(ear.gone), 5.0)
     assert ear.gone == [(handle, IngestLoss(cause="SIGSEGV", room_id="b"))]
 

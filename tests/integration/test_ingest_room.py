@@ -368,5 +368,5 @@ def test_a_room_that_is_stopped_before_its_thread_runs_sends_nothing_afterwards(
         made.hear_until(RoomState.BACKING_OFF)
         made.room.stop()
         made.hear_until(RoomState.STOPPED)
-        made.room.runs_on(7)
+        made.room.runs_on(7, "puller_7")
         assert made.hears_no_more(0.2), "who is over is not spoken of: it would be another room's, or nobody's"

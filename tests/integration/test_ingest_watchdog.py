@@ -19,6 +19,7 @@ from streammon.ingest.config import IngestConfig
 from streammon.ingest.handle import IngestHandle
 from streammon.ingest.mailbox import Mailbox
 from tests.integration.ingesting import CLIP, CONFIG, Ear, alive, new_mailbox, room, take, threads_of, until
+from tests.integration.test_http_tls import Authority
 from tests.integration.watching import need
 
 # A call that hangs: opening a FIFO that nobody writes to.
@@ -113,9 +114,15 @@ def test_a_room_whose_thread_hangs_is_stopped_at_once(ear: Ear, mailbox: Mailbox
     assert ear.states() == [RoomState.CONNECTING, RoomState.STOPPED]
 
 
-def test_a_live_room_whose_threads_hang_gets_others_until_too_many_hang(ear: Ear, mailbox: Mailbox, fifo: Path) -> None:
-    config = QUICK.model_copy(update={"ca_file": fifo, "max_hung": 1, "backoff_first": 0.05})
+def test_a_live_room_whose_threads_hang_gets_others_until_too_many_hang(
+    ear: Ear, mailbox: Mailbox, tmp_path: Path
+) -> None:
+    ca_file = Authority(tmp_path).ca_file
+    config = QUICK.model_copy(update={"ca_file": ca_file, "max_hung": 1, "backoff_first": 0.05})
     with process(ear, mailbox, config) as handle:
+        ear.until(lambda: bool(ear.processes))
+        ca_file.unlink()
+        os.mkfifo(ca_file)  # as on a file system that does not answer any more
         handle.add_room(room("https://127.0.0.1/live"), session_base=0)
         ear.until(lambda: given_up(ear) == (1, 1), HUNG_AFTER_S + 5.0)
         ear.until_state(RoomState.CONNECTING, times=2)

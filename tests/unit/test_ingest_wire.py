@@ -49,7 +49,7 @@ TO_INGEST = [
 FROM_INGEST = [
     RoomChanged(room_id="r", session=1, state=RoomState.STALLED, at=AT, reason="stalled", detail="it is tried again"),
     RoomPicture(room_id="r", session=1, at=AT, picture=PictureState.BLACK, width=1920, height=1080, resized=True),
-    RoomThread(room_id="r", ident=0x7F0B817826C0),
+    RoomThread(room_id="r", tid=4711, mark="puller_1"),
     READY,
     STATS,
     msgspec.structs.replace(STATS, lag_s=2.5),
