@@ -21,10 +21,10 @@ from streammon.fleet.places import Place, Places
 from streammon.fleet.pool import IngestPool
 from streammon.fleet.suspicion import Suspicion, budget
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.handle import IngestHandle, IngestLoss
-from streammon.ingest.mailbox import Mailbox
 from streammon.ingest.moves import FINAL
-from streammon.ingest.wire import IngestStats, RoomChanged, RoomPicture, RoomStats
+from streammon.ingest.rooms.handle import IngestHandle, IngestLoss
+from streammon.ingest.rooms.mailbox import Mailbox
+from streammon.ingest.rooms.wire import IngestStats, RoomChanged, RoomPicture, RoomStats
 from streammon.metrics import Metrics
 
 RoomNews = RoomChanged | RoomPicture

@@ -25,7 +25,7 @@ from streammon.fleet.delivery import Delivery, Undelivered, build_sinks
 from streammon.fleet.ingest import IngestSupervisor
 from streammon.fleet.pipeline import Pipeline
 from streammon.fleet.rooms import RoomBook
-from streammon.ingest.mailbox import Mailbox
+from streammon.ingest.rooms.mailbox import Mailbox
 from streammon.judge.policy import Policy, load_policy
 from streammon.judge.room import Now
 from streammon.metrics import Metrics

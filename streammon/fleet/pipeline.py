@@ -14,8 +14,8 @@ from streammon.entities import Frame, Outcome
 from streammon.errors import StreammonError
 from streammon.fleet.commit import Committer
 from streammon.fleet.rooms import OVER_STATES, RoomBook
-from streammon.ingest.mailbox import Mailbox
-from streammon.ingest.wire import RoomChanged, RoomPicture
+from streammon.ingest.rooms.mailbox import Mailbox
+from streammon.ingest.rooms.wire import RoomChanged, RoomPicture
 from streammon.judge.room import Now
 from streammon.metrics import Metrics
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from streammon.entities import Room, RoomState
 from streammon.fleet.pool import IngestPool
-from streammon.ingest.handle import IngestHandle
 from streammon.ingest.moves import FINAL, allowed
-from streammon.ingest.wire import RoomChanged
+from streammon.ingest.rooms.handle import IngestHandle
+from streammon.ingest.rooms.wire import RoomChanged
 
 # A room that is moved is still pulled by its old process, so long beyond the time that opening may take.
 _MOVE_SLACK_S = 5.0

@@ -9,8 +9,8 @@ import logging
 from threading import Thread
 
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.handle import IngestHandle, IngestListener
-from streammon.ingest.mailbox import Mailbox
+from streammon.ingest.rooms.handle import IngestHandle, IngestListener
+from streammon.ingest.rooms.mailbox import Mailbox
 
 _log = logging.getLogger(__name__)
 

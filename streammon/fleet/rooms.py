@@ -11,7 +11,7 @@ from streammon.events import EndReason, Monitor, StreamEvent, ViolationEvent
 from streammon.fleet.blind import BlindClock
 from streammon.fleet.watched import WatchedRoom
 from streammon.ingest.moves import FINAL, allowed
-from streammon.ingest.wire import RoomChanged, RoomPicture
+from streammon.ingest.rooms.wire import RoomChanged, RoomPicture
 from streammon.judge.policy import Policy
 from streammon.judge.room import Now, RoomJudge
 from streammon.metrics import Metrics

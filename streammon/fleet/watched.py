@@ -8,7 +8,7 @@ from datetime import datetime
 from streammon.entities import PictureState, Room, RoomState
 from streammon.events import Monitor, StreamChange, StreamEvent
 from streammon.fleet.blind import BlindClock
-from streammon.ingest.wire import RoomChanged, RoomPicture
+from streammon.ingest.rooms.wire import RoomChanged, RoomPicture
 from streammon.judge.room import RoomJudge
 
 # A room that streams, but whose pictures nobody has examined for this long and for so many intervals, is blind.

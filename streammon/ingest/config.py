@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, IPvAnyNetwork
 
 from streammon.config import FilePath, Seconds, Section
-from streammon.ingest.authorities import check_authorities
+from streammon.ingest.net.authorities import check_authorities
 
 
 class IngestConfig(Section):

@@ -31,6 +31,14 @@ class SourceRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ByteRange:
+    """A part of a resource, in bytes: `length` (at least 1) from `offset` on."""
+
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
     """A video packet, and when its bytes came: `received_at` UTC, `received_s` monotonic.
 

@@ -22,8 +22,8 @@ from sample_streams.child import free_port
 from streammon.entities import Room, RoomState
 from streammon.errors import IngestCrashed
 from streammon.fleet.ingest import IngestSupervisor
-from streammon.ingest.mailbox import Mailbox
-from streammon.ingest.wire import RoomChanged, RoomPicture
+from streammon.ingest.rooms.mailbox import Mailbox
+from streammon.ingest.rooms.wire import RoomChanged, RoomPicture
 from streammon.metrics import Metrics
 from tests.integration.ingesting import CONFIG
 from tests.integration.scripted_http import Page, Reply, ScriptedServer

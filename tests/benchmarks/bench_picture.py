@@ -15,7 +15,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from streammon.ingest.picture import PictureWatch
+from streammon.ingest.sampling.picture import PictureWatch
 
 CLIP = Path(__file__).resolve().parents[2] / "sample_streams" / "room.mp4"
 SIZES = ((1280, 720), (720, 1280), (854, 480), (640, 360))

@@ -16,8 +16,8 @@ from pathlib import Path
 import av
 import cv2
 
-from streammon.ingest.sampler import Arrival, Sampler
-from streammon.ingest.timeline import Timeline
+from streammon.ingest.sampling.sampler import Arrival, Sampler
+from streammon.ingest.sampling.timeline import Timeline
 
 CLIP = Path(__file__).resolve().parents[2] / "sample_streams" / "room.mp4"
 REPEATS = 3

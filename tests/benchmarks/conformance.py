@@ -25,9 +25,9 @@ import m3u8.parser
 from av.container import InputContainer
 
 from streammon.errors import SourceError, SourceNotMedia
-from streammon.ingest.ffmpeg_source import FileSource
-from streammon.ingest.playlist import parse_playlist
-from streammon.ingest.playlist_entities import MasterPlaylist, Segment
+from streammon.ingest.hls.playlist import parse_playlist
+from streammon.ingest.hls.playlist_entities import MasterPlaylist, Segment
+from streammon.ingest.media.ffmpeg_source import FileSource
 
 BASE = "https://base.example/path/list.m3u8"
 MEDIA_KINDS = ("media", "clip", "segment")

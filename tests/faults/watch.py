@@ -18,8 +18,8 @@ from streammon.entities import Room
 from streammon.errors import IngestCrashed
 from streammon.fleet.ingest import IngestSupervisor
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.mailbox import Mailbox
-from streammon.ingest.wire import RoomChanged, RoomPicture
+from streammon.ingest.rooms.mailbox import Mailbox
+from streammon.ingest.rooms.wire import RoomChanged, RoomPicture
 from streammon.metrics import Metrics
 
 CONFIG = IngestConfig(

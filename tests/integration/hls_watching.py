@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from sample_streams.live_hls import cut_segments
 from streammon.errors import SourceError
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.opening import open_source
+from streammon.ingest.media.opening import open_source
 from streammon.ingest.source import Run, SourceRequest
 from tests.integration.scripted_http import Page, Reply, Talk
 from tests.media import RATE

@@ -10,8 +10,8 @@ from threading import Event
 import pytest
 
 from streammon.errors import SourceError
-from streammon.ingest.address import AddressPolicy
-from streammon.ingest.http_client import HttpClient, HttpTimes, tls_context
+from streammon.ingest.net.address import AddressPolicy
+from streammon.ingest.net.http_client import HttpClient, HttpTimes, tls_context
 from streammon.ingest.source import SourceRequest
 from tests.integration.scripted_http import Talk
 

@@ -18,9 +18,9 @@ from streammon.entities import Frame, Room, RoomState
 from streammon.errors import IngestCrashed
 from streammon.fleet.ingest import IngestSupervisor
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.handle import IngestHandle, IngestLoss
-from streammon.ingest.mailbox import Mailbox
-from streammon.ingest.wire import IngestStats, RoomChanged, RoomPicture, RoomStats
+from streammon.ingest.rooms.handle import IngestHandle, IngestLoss
+from streammon.ingest.rooms.mailbox import Mailbox
+from streammon.ingest.rooms.wire import IngestStats, RoomChanged, RoomPicture, RoomStats
 from streammon.metrics import Metrics
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)

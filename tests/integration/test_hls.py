@@ -10,8 +10,8 @@ import pytest
 
 from streammon.errors import SourceFinished, SourceNotMedia, SourceStalled, SourceUnreachable
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.hls_crypto import Decryptor
-from streammon.ingest.playlist_entities import Key
+from streammon.ingest.hls.crypto import Decryptor
+from streammon.ingest.hls.playlist_entities import Key
 from tests.integration.hls_watching import (
     CONFIG,
     END,

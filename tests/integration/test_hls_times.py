@@ -17,10 +17,10 @@ from av.container import InputContainer, OutputContainer
 
 from streammon.errors import SourceDenied, SourceEnded, SourceError, SourceFinished, SourceStalled, SourceUnreachable
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.opening import open_source
-from streammon.ingest.sampler import Arrival, Sampler
+from streammon.ingest.media.opening import open_source
+from streammon.ingest.sampling.sampler import Arrival, Sampler
+from streammon.ingest.sampling.timeline import Timeline
 from streammon.ingest.source import SourceRequest
-from streammon.ingest.timeline import Timeline
 from tests.integration.hls_watching import CONFIG, END, HEAD, coded, growing, text, ts_segments, watch
 from tests.integration.scripted_http import Page, Reply, ScriptedServer, Talk
 from tests.media import RATE

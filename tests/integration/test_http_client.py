@@ -17,7 +17,7 @@ from streammon.errors import (
     SourceTooLarge,
     SourceUnreachable,
 )
-from streammon.ingest.playlist_entities import ByteRange
+from streammon.ingest.source import ByteRange
 from tests.integration.http_fetching import ALL, HEAD, SECRET, body, client, flood, refused
 from tests.integration.scripted_http import Reply, ScriptedServer, Talk, ranged, redirect
 

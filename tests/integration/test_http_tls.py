@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from streammon.errors import SourceUnreachable
-from streammon.ingest.address import AddressPolicy
-from streammon.ingest.http_client import HttpClient, HttpTimes, tls_context
+from streammon.ingest.net.address import AddressPolicy
+from streammon.ingest.net.http_client import HttpClient, HttpTimes, tls_context
 from streammon.ingest.source import SourceRequest
 from tests.integration.scripted_http import Reply, ScriptedServer, redirect
 

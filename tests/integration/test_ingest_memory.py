@@ -15,7 +15,7 @@ OPENS = """
 import sys
 from threading import Event
 from streammon.errors import SourceTooLarge
-from streammon.ingest.demux import DemuxedRun, open_container, stamped_now
+from streammon.ingest.media.demux import DemuxedRun, open_container, stamped_now
 from tests.unit.container_reader import peak_mib
 before = peak_mib()
 class Pipe:

@@ -19,10 +19,10 @@ import pytest
 
 from sample_streams.live_hls import LiveHls
 from streammon.entities import RoomState
-from streammon.ingest import handle as module
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.handle import IngestHandle, IngestLoss
-from streammon.ingest.mailbox import Mailbox
+from streammon.ingest.rooms import handle as module
+from streammon.ingest.rooms.handle import IngestHandle, IngestLoss
+from streammon.ingest.rooms.mailbox import Mailbox
 from tests.integration.ingesting import (
     CLIP,
     CONFIG,
@@ -43,7 +43,7 @@ from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 import msgspec
 from streammon.entities import PictureState
-from streammon.ingest.wire import AddRoom, Channel, FrameReady, RoomPicture, RoomStats, RoomThread, ToIngest
+from streammon.ingest.rooms.wire import AddRoom, Channel, FrameReady, RoomPicture, RoomStats, RoomThread, ToIngest
 
 channel = Channel(Connection(int(sys.argv[-3])), ToIngest)
 while not isinstance(add := channel.receive(10.0), AddRoom):

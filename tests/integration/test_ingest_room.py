@@ -16,11 +16,11 @@ import pytest
 
 from sample_streams.child import free_port
 from streammon.entities import RoomState
-from streammon.ingest.arena import Arena, create_arena_fd
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.puller import Puller
-from streammon.ingest.room import RoomWorker
-from streammon.ingest.wire import AddRoom, Channel, FrameReady, FromIngest, RoomChanged, ToIngest
+from streammon.ingest.rooms.arena import Arena, create_arena_fd
+from streammon.ingest.rooms.puller import Puller
+from streammon.ingest.rooms.room import RoomWorker
+from streammon.ingest.rooms.wire import AddRoom, Channel, FrameReady, FromIngest, RoomChanged, ToIngest
 from tests.integration.ingesting import CONFIG
 from tests.media import clip
 

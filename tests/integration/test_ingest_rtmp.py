@@ -18,13 +18,13 @@ import pytest
 from cryptography import x509
 
 from streammon.errors import SourceError, SourceStopped, SourceUnreachable
-from streammon.ingest.address import AddressPolicy
-from streammon.ingest.authorities import authorities_file
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.demux import open_container
-from streammon.ingest.ffmpeg_source import RtmpSource
-from streammon.ingest.resolver import Resolver, look_up
-from streammon.ingest.rtmp_url import checked_address
+from streammon.ingest.media.demux import open_container
+from streammon.ingest.media.ffmpeg_source import RtmpSource
+from streammon.ingest.media.rtmp_url import checked_address
+from streammon.ingest.net.address import AddressPolicy
+from streammon.ingest.net.authorities import authorities_file
+from streammon.ingest.net.resolver import Resolver, look_up
 from tests.integration.ingesting import LOOPBACK
 from tests.integration.test_http_tls import Authority
 

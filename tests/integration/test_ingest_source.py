@@ -25,7 +25,7 @@ from streammon.errors import (
     SourceUnreachable,
 )
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.opening import open_source
+from streammon.ingest.media.opening import open_source
 from streammon.ingest.source import Source, SourceRequest
 from tests.integration.ingesting import LOOPBACK
 from tests.media import clip

@@ -16,8 +16,8 @@ from sample_streams.live_rtmp import LiveRtmp
 from sample_streams.rtmp_server import rtmp_server, what_is_missing
 from streammon.entities import RoomState
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.handle import IngestHandle
-from streammon.ingest.mailbox import Mailbox
+from streammon.ingest.rooms.handle import IngestHandle
+from streammon.ingest.rooms.mailbox import Mailbox
 from tests.integration.ingesting import CLIP, CONFIG, Ear, alive, new_mailbox, room, take, threads_of, until
 from tests.integration.test_http_tls import Authority
 from tests.integration.watching import need

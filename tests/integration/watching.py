@@ -23,6 +23,7 @@ CLIP = ROOT / "sample_streams" / "room.mp4"
 MODELS = ROOT / "models"
 
 _STOP_WITHIN_S = 30.0
+_INGEST = b"streammon.ingest.rooms.process"
 # A room's last event on one topic may come before its last on the other.
 _OTHER_TOPIC_S = 1.5
 
@@ -69,7 +70,7 @@ class Watching:
         """The id of its ingest process."""
         tasks = Path(f"/proc/{self._process.pid}/task")
         children = [int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
-        found = [pid for pid in children if b"streammon.ingest.process" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        found = [pid for pid in children if _INGEST in Path(f"/proc/{pid}/cmdline").read_bytes()]
         assert len(found) == 1
         return found[0]
 

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from streammon.deliver.outbox import Outbox
 from streammon.entities import Detection, Frame, Image, Moment, Room, RoomState, Source
 from streammon.events import Monitor, StreamEvent, ViolationEvent
-from streammon.ingest.wire import RoomChanged
+from streammon.ingest.rooms.wire import RoomChanged
 from streammon.judge.policy import Policy, load_policy
 from streammon.judge.room import Now
 from streammon.metrics import Metrics

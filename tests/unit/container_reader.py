@@ -14,10 +14,10 @@ from threading import Event
 import av.logging
 
 from streammon.errors import SourceError
-from streammon.ingest.bounds import USUAL_BOUNDS
-from streammon.ingest.demux import DemuxedRun, open_container, stamped_now
-from streammon.ingest.ffmpeg_memory import bound_allocations
-from streammon.ingest.sampler import Arrival, Sampler
+from streammon.ingest.media.bounds import USUAL_BOUNDS
+from streammon.ingest.media.demux import DemuxedRun, open_container, stamped_now
+from streammon.ingest.media.ffmpeg_memory import bound_allocations
+from streammon.ingest.sampling.sampler import Arrival, Sampler
 
 _PROBE = {"probesize": "500000", "analyzeduration": "700000"}
 _INTERVAL_S = 0.05

@@ -23,9 +23,9 @@ from streammon.fleet import commit as commit_module
 from streammon.fleet.commit import Committer
 from streammon.fleet.pipeline import Pipeline
 from streammon.fleet.rooms import RoomBook
-from streammon.ingest.arena import Arena, create_arena_fd
-from streammon.ingest.mailbox import Letter, Mailbox
-from streammon.ingest.wire import FrameReady, RoomPicture
+from streammon.ingest.rooms.arena import Arena, create_arena_fd
+from streammon.ingest.rooms.mailbox import Letter, Mailbox
+from streammon.ingest.rooms.wire import FrameReady, RoomPicture
 from streammon.judge.room import Now
 from tests.unit.colours import (
     ADULT,

@@ -11,7 +11,7 @@ from streammon.entities import Observation, Outcome, PictureState, RoomState
 from streammon.events import EndReason, Phase, StreamChange, StreamEvent, ViolationEvent
 from streammon.fleet.rooms import Event, RoomBook
 from streammon.ingest.moves import FINAL
-from streammon.ingest.wire import RoomPicture
+from streammon.ingest.rooms.wire import RoomPicture
 from streammon.judge.policy import Policy
 from streammon.metrics import Metrics
 from tests.unit.colours import (

@@ -14,7 +14,7 @@ from streammon.entities import PictureState, RoomState
 from streammon.events import StreamChange, StreamEvent
 from streammon.fleet.blind import BlindClock
 from streammon.fleet.watched import WatchedRoom
-from streammon.ingest.wire import RoomPicture
+from streammon.ingest.rooms.wire import RoomPicture
 from streammon.judge.policy import Policy
 from streammon.judge.room import RoomJudge
 from tests.unit.colours import AT, MONITOR, change, policy, room

@@ -14,6 +14,8 @@ import streammon
 ROOT = Path(streammon.__file__).parent
 # The folders of the design, from the top.
 LAYERS = ("leaves", "bus", "models", "ingest", "detect", "judge", "deliver", "serve", "fleet", "cli")
+# Within a folder that has folders of its own, the same.
+INNER = {"ingest": ("source", "moves", "net", "config", "sampling", "hls", "media", "rooms")}
 DOORS = {
     "kafka": "streammon.bus",
     "av": "streammon.ingest",
@@ -77,13 +79,20 @@ def layer(module: str) -> str:
     return parts[1] if len(parts) > 1 and parts[1] in LAYERS else "leaves"
 
 
+def place(module: str) -> tuple[int, int]:
+    """Where a module stands: its part in the list, and its place within that part where it has any."""
+    part, names = layer(module), module.split(".")
+    inner = INNER.get(part, ())
+    return LAYERS.index(part), inner.index(names[2]) if len(names) > 2 and inner else -1
+
+
 def upward(imports: Imports) -> list[str]:
     """The imports that lead from a part to one that stands below it in the list."""
     return [
         f"{module} imports {other}"
         for module, others in imports.items()
         for other in sorted(others)
-        if other in imports and LAYERS.index(layer(other)) > LAYERS.index(layer(module))
+        if other in imports and place(other) > place(module)
     ]
 
 
@@ -132,6 +141,7 @@ MADE_UP = {
     "streammon.judge": "",
     "streammon.judge.room": "",
     "streammon.deliver.outbox": "",
+    "streammon.ingest.rooms.wire": "",
 }
 
 
@@ -146,6 +156,7 @@ MADE_UP = {
         ("streammon.judge.room", "def f():\n    from streammon.deliver.outbox import Outbox"),
         ("streammon.judge.room", "if TYPE_CHECKING:\n    import streammon.deliver.outbox"),
         ("streammon.judge.room", "TABLE = {'outbox': 'streammon.deliver.outbox'}"),
+        ("streammon.ingest.net.resolver", "from streammon.ingest.rooms.wire import Stop"),
     ],
 )
 def test_an_upward_import_is_found(module: str, text: str) -> None:

@@ -7,8 +7,8 @@ import ipaddress
 import pytest
 
 from streammon.errors import SourceForbidden
-from streammon.ingest.address import AddressPolicy
-from streammon.ingest.resolver import look_up
+from streammon.ingest.net.address import AddressPolicy
+from streammon.ingest.net.resolver import look_up
 
 PUBLIC = AddressPolicy()
 SPECIAL = [

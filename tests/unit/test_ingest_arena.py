@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from streammon.entities import Image
-from streammon.ingest.arena import Arena, create_arena_fd
+from streammon.ingest.rooms.arena import Arena, create_arena_fd
 
 SLOTS = 3
 SLOT_BYTES = 40 * 40 * 3

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from streammon.ingest import authorities
-from streammon.ingest.authorities import authorities_file, check_authorities, system_authorities
+from streammon.ingest.net import authorities
+from streammon.ingest.net.authorities import authorities_file, check_authorities, system_authorities
 from tests.integration.test_http_tls import Authority
 
 

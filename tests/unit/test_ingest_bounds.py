@@ -13,9 +13,9 @@ import pytest
 from av.video.stream import VideoStream
 
 from streammon.errors import SourceTooLarge
-from streammon.ingest.bounds import USUAL_BOUNDS, Bounds
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.demux import DemuxedRun, open_container, stamped_now
+from streammon.ingest.media.bounds import USUAL_BOUNDS, Bounds
+from streammon.ingest.media.demux import DemuxedRun, open_container, stamped_now
 
 SMALL, LARGE = (160, 96), (640, 360)
 OPTIONS = {

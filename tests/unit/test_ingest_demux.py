@@ -6,7 +6,7 @@ from io import BytesIO
 
 import pytest
 
-from streammon.ingest.demux import decodable, open_container
+from streammon.ingest.media.demux import decodable, open_container
 from tests.media import clip
 
 PICTURES_S = 6.0

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streammon.ingest.arena import Arena, create_arena_fd
-from streammon.ingest.handover import FreeSlots, Outgoing, RoomCounts, to_rgb
-from streammon.ingest.sampler import Arrival, Sample, SamplerCounts
+from streammon.ingest.rooms.arena import Arena, create_arena_fd
+from streammon.ingest.rooms.handover import FreeSlots, Outgoing, RoomCounts, to_rgb
+from streammon.ingest.sampling.sampler import Arrival, Sample, SamplerCounts
 
 RUNNING = threading.Event()
 AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streammon.ingest.hls_following import Following, Step
-from streammon.ingest.playlist import parse_playlist
-from streammon.ingest.playlist_entities import MediaPlaylist, Segment
+from streammon.ingest.hls.following import Following, Step
+from streammon.ingest.hls.playlist import parse_playlist
+from streammon.ingest.hls.playlist_entities import MediaPlaylist, Segment
 
 TARGET_S = 4.0
 

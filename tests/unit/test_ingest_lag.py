@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streammon.ingest.lag import Backlog, DriftLag
+from streammon.ingest.sampling.lag import Backlog, DriftLag
 
 FRAME_S = 1 / 25
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from streammon.entities import Frame, Moment
-from streammon.ingest.arena import Arena, create_arena_fd
-from streammon.ingest.mailbox import Letter, Mailbox
-from streammon.ingest.wire import FrameReady
+from streammon.ingest.rooms.arena import Arena, create_arena_fd
+from streammon.ingest.rooms.mailbox import Letter, Mailbox
+from streammon.ingest.rooms.wire import FrameReady
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from streammon.entities import Image, PictureState
-from streammon.ingest.picture import PictureChange, PictureWatch
+from streammon.ingest.sampling.picture import PictureChange, PictureWatch
 
 WIDTH, HEIGHT = 640, 360
 AFTER_S, EVERY_S = 10.0, 2.0

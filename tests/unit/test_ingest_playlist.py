@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from streammon.errors import SourceNotMedia
-from streammon.ingest.playlist import MAX_CHARACTERS, MAX_LINES, parse_playlist
-from streammon.ingest.playlist_entities import (
-    ByteRange,
+from streammon.ingest.hls.playlist import MAX_CHARACTERS, MAX_LINES, parse_playlist
+from streammon.ingest.hls.playlist_entities import (
     InitSection,
     Key,
     MasterPlaylist,
@@ -17,6 +16,7 @@ from streammon.ingest.playlist_entities import (
     Segment,
     Variant,
 )
+from streammon.ingest.source import ByteRange
 
 BASE = "https://cdn.example/live/room/index.m3u8?token=t0ken"
 PLAIN_KEY = 'METHOD=AES-128,URI="k"'

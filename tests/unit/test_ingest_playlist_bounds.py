@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streammon.errors import SourceNotMedia
-from streammon.ingest.playlist import parse_playlist
-from streammon.ingest.playlist_entities import MasterPlaylist, MediaPlaylist
-from streammon.ingest.playlist_media import MAX_SEGMENTS
-from streammon.ingest.rendition import choose_variant
+from streammon.ingest.hls.playlist import parse_playlist
+from streammon.ingest.hls.playlist_entities import MasterPlaylist, MediaPlaylist
+from streammon.ingest.hls.playlist_media import MAX_SEGMENTS
+from streammon.ingest.hls.rendition import choose_variant
 
 BASE = "https://cdn.example/live/room/index.m3u8"
 HEAD = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n"

@@ -10,8 +10,8 @@ from threading import Event, Timer
 import pytest
 
 from streammon.errors import SourceStopped, SourceUnreachable
-from streammon.ingest import refresh
-from streammon.ingest.refresh import fresh_url
+from streammon.ingest.rooms import refresh
+from streammon.ingest.rooms.refresh import fresh_url
 from tests.integration.ingesting import until_dead
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from streammon.errors import SourceNotMedia
-from streammon.ingest.playlist_entities import Variant
-from streammon.ingest.rendition import choose_variant
+from streammon.ingest.hls.playlist_entities import Variant
+from streammon.ingest.hls.rendition import choose_variant
 
 
 def variant(name: str, size: str = "", kbps: int | None = None, codecs: str | None = None) -> Variant:

@@ -12,8 +12,8 @@ from threading import Event, Thread
 import pytest
 
 from streammon.errors import SourceStopped, SourceUnreachable
-from streammon.ingest.patience import Patience
-from streammon.ingest.resolver import Resolver, look_up
+from streammon.ingest.net.patience import Patience
+from streammon.ingest.net.resolver import Resolver, look_up
 
 SECRET = "secret-name.example"  # noqa: S105 - a host that no message may repeat
 

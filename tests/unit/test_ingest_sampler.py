@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
-from streammon.ingest import sampler as module
-from streammon.ingest.lag import Backlog, DriftLag
-from streammon.ingest.sampler import Arrival, Sample, Sampler
+from streammon.ingest.sampling import sampler as module
+from streammon.ingest.sampling.lag import Backlog, DriftLag
+from streammon.ingest.sampling.sampler import Arrival, Sample, Sampler
 
 RATE = 25
 REORDER_S = 4 / RATE

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from streammon.ingest.slots import SlotBook
+from streammon.ingest.rooms.slots import SlotBook
 
 SLOTS, PER_ROOM = 12, 3
 ROOMS = ("a", "b", "c", "d", "e")

@@ -15,8 +15,8 @@ import pytest
 
 from streammon.errors import SourceEnded, SourceError, SourceHasNoVideo, SourceNotMedia, SourceUnreachable
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.demux import LONGEST_PAUSE_S
-from streammon.ingest.opening import open_source
+from streammon.ingest.media.demux import LONGEST_PAUSE_S
+from streammon.ingest.media.opening import open_source
 from streammon.ingest.source import Received, Run, Source, SourceRequest
 from tests.media import RATE, clip
 

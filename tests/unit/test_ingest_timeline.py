@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streammon.ingest.timeline import Timeline
+from streammon.ingest.sampling.timeline import Timeline
 
 TICKS = 90_000
 FRAME = 3_600

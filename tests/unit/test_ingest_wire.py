@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from streammon.entities import PictureState, RoomState
-from streammon.ingest.wire import (
+from streammon.ingest.rooms.wire import (
     AddRoom,
     Channel,
     Configure,

@@ -9,12 +9,12 @@ import sys
 
 import pytest
 
-from streammon.ingest.witness import Witness
+from streammon.ingest.rooms.witness import Witness
 
 # More threads than faulthandler would show, were it asked for all of them; the guilty one is the oldest.
 CHILD = """
 import ctypes, faulthandler, os, signal, sys, threading
-from streammon.ingest.witness import marked, next_mark
+from streammon.ingest.rooms.witness import marked, next_mark
 faulthandler.enable(file=int(sys.argv[1]), all_threads=False)
 begin, leave = threading.Event(), threading.Event()
 

@@ -19,8 +19,8 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from streammon.errors import SourceError, SourceHasNoVideo, SourceStalled
-from streammon.ingest.bounds import USUAL_BOUNDS, Bounds
-from streammon.ingest.ffmpeg_errors import open_error, read_error
+from streammon.ingest.media.bounds import USUAL_BOUNDS, Bounds
+from streammon.ingest.media.ffmpeg_errors import open_error, read_error
 from streammon.ingest.source import Received
 
 # FFmpeg's other demuxers show a text file as pictures, open what a script names, or give pictures without times.

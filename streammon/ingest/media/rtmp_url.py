@@ -6,7 +6,7 @@ from collections.abc import Callable
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from streammon.errors import SourceUnreachable
-from streammon.ingest.address import AddressPolicy
+from streammon.ingest.net.address import AddressPolicy
 
 _DEFAULT_PORTS = {"rtmp": 1935, "rtmps": 443}
 

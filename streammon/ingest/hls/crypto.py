@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from streammon.errors import SourceNotMedia
-from streammon.ingest.http_client import HttpClient
-from streammon.ingest.playlist_entities import IDENTITY, Key
+from streammon.ingest.hls.playlist_entities import IDENTITY, Key
+from streammon.ingest.net.http_client import HttpClient
 
 _KEY_BYTES = 16
 _MAX_KEY_BYTES = 1024  # more than a key has, so that it can be said how long a wrong one is

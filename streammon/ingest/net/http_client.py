@@ -21,12 +21,11 @@ import httpcore
 
 from streammon import __version__
 from streammon.errors import SourceDenied, SourceEnded, SourceError, SourceStalled, SourceTooLarge, SourceUnreachable
-from streammon.ingest.address import AddressPolicy
-from streammon.ingest.http_url import basic_authorization, host_header, origin, sendable
-from streammon.ingest.network import GuardedBackend
-from streammon.ingest.patience import Patience
-from streammon.ingest.playlist_entities import ByteRange
-from streammon.ingest.source import SourceRequest
+from streammon.ingest.net.address import AddressPolicy
+from streammon.ingest.net.http_url import basic_authorization, host_header, origin, sendable
+from streammon.ingest.net.network import GuardedBackend
+from streammon.ingest.net.patience import Patience
+from streammon.ingest.source import ByteRange, SourceRequest
 
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 
 import httpcore
 
-from streammon.ingest.address import AddressPolicy
-from streammon.ingest.patience import Patience, step_s
-from streammon.ingest.resolver import Resolver, shared_resolver
+from streammon.ingest.net.address import AddressPolicy
+from streammon.ingest.net.patience import Patience, step_s
+from streammon.ingest.net.resolver import Resolver, shared_resolver
 
 Result = TypeVar("Result")
 

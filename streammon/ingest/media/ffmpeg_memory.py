@@ -6,7 +6,7 @@ import ctypes
 import logging
 from pathlib import Path
 
-from streammon.ingest.bounds import Bounds
+from streammon.ingest.media.bounds import Bounds
 
 _log = logging.getLogger(__name__)
 

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from threading import Event
 
 from streammon.errors import SourceEnded, SourceFinished, SourceNotMedia, SourceStalled, SourceUnreachable
-from streammon.ingest.address import AddressPolicy
-from streammon.ingest.bounds import Bounds
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.demux import LONGEST_PAUSE_S, DemuxedRun, open_container
-from streammon.ingest.feed import BodyFile, FedRun, SegmentFile, SegmentStamp
-from streammon.ingest.hls import MAX_PLAYLIST_BYTES, HlsReader, Loaded
-from streammon.ingest.http_client import Body, Fetched, HttpClient, HttpTimes, tls_context
+from streammon.ingest.hls.reader import MAX_PLAYLIST_BYTES, HlsReader, Loaded
+from streammon.ingest.media.bounds import Bounds
+from streammon.ingest.media.demux import LONGEST_PAUSE_S, DemuxedRun, open_container
+from streammon.ingest.media.feed import BodyFile, FedRun, SegmentFile, SegmentStamp
+from streammon.ingest.net.address import AddressPolicy
+from streammon.ingest.net.http_client import Body, Fetched, HttpClient, HttpTimes, tls_context
 from streammon.ingest.source import Run, SourceRequest
 
 # Longer probes would wait for what a live stream has not sent yet.

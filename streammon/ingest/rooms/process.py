@@ -20,13 +20,13 @@ from multiprocessing.connection import Connection
 import av
 import av.logging
 
-from streammon.ingest.arena import Arena
-from streammon.ingest.bounds import Bounds
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.ffmpeg_memory import bound_allocations
-from streammon.ingest.puller import Puller
-from streammon.ingest.room import RoomWorker
-from streammon.ingest.wire import (
+from streammon.ingest.media.bounds import Bounds
+from streammon.ingest.media.ffmpeg_memory import bound_allocations
+from streammon.ingest.rooms.arena import Arena
+from streammon.ingest.rooms.puller import Puller
+from streammon.ingest.rooms.room import RoomWorker
+from streammon.ingest.rooms.wire import (
     AddRoom,
     Channel,
     Configure,

@@ -8,18 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from streammon.ingest.source import ByteRange
+
 IDENTITY = "identity"
 """The key format in which a key's URI simply gives its 16 bytes."""
 
 _IV_BYTES = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ByteRange:
-    """A part of a resource, in bytes: `length` (at least 1) from `offset` on."""
-
-    offset: int
-    length: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from itertools import islice
 
 from streammon.errors import SourceNotMedia
-from streammon.ingest.playlist_entities import MasterPlaylist, MediaPlaylist, Variant
-from streammon.ingest.playlist_lines import absolute, attributes, decimal, resolution, split_lines
-from streammon.ingest.playlist_media import read_media
+from streammon.ingest.hls.playlist_entities import MasterPlaylist, MediaPlaylist, Variant
+from streammon.ingest.hls.playlist_lines import absolute, attributes, decimal, resolution, split_lines
+from streammon.ingest.hls.playlist_media import read_media
 
 MAX_CHARACTERS = 4 << 20
 MAX_LINES = 150_000

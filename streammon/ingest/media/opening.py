@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from threading import Event
 
-from streammon.ingest.address import AddressPolicy
-from streammon.ingest.bounds import Bounds
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.ffmpeg_source import FileSource, RtmpSource
-from streammon.ingest.http_source import HttpSource
+from streammon.ingest.media.bounds import Bounds
+from streammon.ingest.media.ffmpeg_source import FileSource, RtmpSource
+from streammon.ingest.media.http_source import HttpSource
+from streammon.ingest.net.address import AddressPolicy
 from streammon.ingest.source import Source, SourceRequest
 
 

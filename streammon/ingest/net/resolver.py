@@ -14,7 +14,7 @@ from functools import cache
 from threading import Event, Lock, Thread
 
 from streammon.errors import SourceUnreachable
-from streammon.ingest.patience import Patience
+from streammon.ingest.net.patience import Patience
 
 # A lookup that fails slowly takes some 20 s; so many names may do so at once before others wait for them.
 _THREADS = 16

@@ -23,13 +23,13 @@ from streammon.errors import (
     SourceStopped,
     SourceUnreachable,
 )
-from streammon.ingest.address import AddressPolicy
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.opening import open_source
-from streammon.ingest.refresh import URL_COMMAND_WITHIN_S, fresh_url
-from streammon.ingest.sampling import SampledRoom, Sampling
+from streammon.ingest.media.opening import open_source
+from streammon.ingest.net.address import AddressPolicy
+from streammon.ingest.rooms.refresh import URL_COMMAND_WITHIN_S, fresh_url
+from streammon.ingest.rooms.session import SampledRoom, Sampling
+from streammon.ingest.rooms.witness import marked, next_mark
 from streammon.ingest.source import SourceRequest
-from streammon.ingest.witness import marked, next_mark
 
 _log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from streammon.errors import SourceNotMedia
-from streammon.ingest.playlist_entities import IDENTITY, ByteRange, InitSection, Key, MediaPlaylist, Segment, later
-from streammon.ingest.playlist_lines import (
+from streammon.ingest.hls.playlist_entities import IDENTITY, InitSection, Key, MediaPlaylist, Segment, later
+from streammon.ingest.hls.playlist_lines import (
     absolute,
     attributes,
     byte_range,
@@ -19,6 +19,7 @@ from streammon.ingest.playlist_lines import (
     integer,
     looks_like_uri,
 )
+from streammon.ingest.source import ByteRange
 
 MAX_SEGMENTS = 20_000
 """Of a longer playlist the last ones are kept; at two seconds each, that is eleven hours."""

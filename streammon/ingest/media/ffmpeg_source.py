@@ -11,14 +11,14 @@ from threading import Event
 from av.container import InputContainer
 
 from streammon.errors import SourceEnded, SourceHasNoVideo, SourceUnreachable
-from streammon.ingest.address import AddressPolicy
-from streammon.ingest.authorities import authorities_file
-from streammon.ingest.bounds import USUAL_BOUNDS, Bounds
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.demux import LONGEST_PAUSE_S, DemuxedRun, decodable, open_container, stamped_now
-from streammon.ingest.patience import Patience
-from streammon.ingest.resolver import Resolver, shared_resolver
-from streammon.ingest.rtmp_url import checked_address
+from streammon.ingest.media.bounds import USUAL_BOUNDS, Bounds
+from streammon.ingest.media.demux import LONGEST_PAUSE_S, DemuxedRun, decodable, open_container, stamped_now
+from streammon.ingest.media.rtmp_url import checked_address
+from streammon.ingest.net.address import AddressPolicy
+from streammon.ingest.net.authorities import authorities_file
+from streammon.ingest.net.patience import Patience
+from streammon.ingest.net.resolver import Resolver, shared_resolver
 from streammon.ingest.source import Run
 
 # Small probes open RTMP in half a second instead of nearly three; they may find no stream, then FFmpeg's own are used.

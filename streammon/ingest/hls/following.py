@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from streammon.ingest.playlist_entities import MediaPlaylist, Segment
-from streammon.ingest.timeline import bears_out
+from streammon.ingest.hls.playlist_entities import MediaPlaylist, Segment
+from streammon.ingest.sampling.timeline import bears_out
 
 # Reloads in a row that show an older window, before it is believed that the publisher began to count anew.
 _OLDER_RELOADS = 3

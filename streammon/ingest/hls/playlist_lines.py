@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from urllib.parse import urljoin
 
 from streammon.errors import SourceNotMedia
-from streammon.ingest.playlist_entities import ByteRange
+from streammon.ingest.source import ByteRange
 
 MAX_DURATION_S = 86_400.0
 """A segment that claims more than a day is taken for junk."""

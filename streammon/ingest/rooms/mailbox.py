@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from threading import Condition
 
 from streammon.entities import Frame, Moment
-from streammon.ingest.arena import Arena
-from streammon.ingest.wire import FrameReady
+from streammon.ingest.rooms.arena import Arena
+from streammon.ingest.rooms.wire import FrameReady
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,15 +15,15 @@ from threading import RLock
 
 from streammon.entities import RoomState
 from streammon.errors import InternalFault, SourceError, SourceHung, SourceStalled, SourceStopped
-from streammon.ingest.arena import Arena
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.handover import FreeSlots, Outgoing, RoomCounts
 from streammon.ingest.moves import FINAL, allowed
-from streammon.ingest.picture import PictureWatch
-from streammon.ingest.puller import Puller, Target
-from streammon.ingest.sampling import SamplingThread
+from streammon.ingest.rooms.arena import Arena
+from streammon.ingest.rooms.handover import FreeSlots, Outgoing, RoomCounts
+from streammon.ingest.rooms.puller import Puller, Target
+from streammon.ingest.rooms.session import SamplingThread
+from streammon.ingest.rooms.wire import AddRoom, Channel, FromRoom, RoomChanged, RoomPicture, RoomThread, ToIngest
+from streammon.ingest.sampling.picture import PictureWatch
 from streammon.ingest.source import SourceRequest
-from streammon.ingest.wire import AddRoom, Channel, FromRoom, RoomChanged, RoomPicture, RoomThread, ToIngest
 
 _log = logging.getLogger(__name__)
 

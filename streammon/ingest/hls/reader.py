@@ -21,12 +21,12 @@ from streammon.errors import (
     SourceTooLarge,
     SourceUnreachable,
 )
-from streammon.ingest.hls_crypto import Decryptor
-from streammon.ingest.hls_following import Following
-from streammon.ingest.http_client import Fetched, HttpClient
-from streammon.ingest.playlist import parse_playlist
-from streammon.ingest.playlist_entities import InitSection, MasterPlaylist, MediaPlaylist, Segment
-from streammon.ingest.rendition import choose_variant
+from streammon.ingest.hls.crypto import Decryptor
+from streammon.ingest.hls.following import Following
+from streammon.ingest.hls.playlist import parse_playlist
+from streammon.ingest.hls.playlist_entities import InitSection, MasterPlaylist, MediaPlaylist, Segment
+from streammon.ingest.hls.rendition import choose_variant
+from streammon.ingest.net.http_client import Fetched, HttpClient
 
 MAX_PLAYLIST_BYTES = 4 << 20
 _MAX_SEGMENT_BYTES = 64 << 20

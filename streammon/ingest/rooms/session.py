@@ -9,11 +9,11 @@ from threading import Event
 from typing import Protocol
 
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.handover import FreeSlots, Outgoing, RoomCounts, to_rgb
-from streammon.ingest.lag import Backlog, DriftLag
-from streammon.ingest.sampler import Arrival, Sample, Sampler
+from streammon.ingest.rooms.handover import FreeSlots, Outgoing, RoomCounts, to_rgb
+from streammon.ingest.sampling.lag import Backlog, DriftLag
+from streammon.ingest.sampling.sampler import Arrival, Sample, Sampler
+from streammon.ingest.sampling.timeline import Timeline
 from streammon.ingest.source import Received, Source
-from streammon.ingest.timeline import Timeline
 
 # A sample is overdue when two more should have come after it.
 _DEADLINE_INTERVALS = 2.0

@@ -11,9 +11,9 @@ import av
 import numpy as np
 
 from streammon.entities import Image
-from streammon.ingest.arena import Arena
-from streammon.ingest.sampler import Sample, SamplerCounts
-from streammon.ingest.wire import FrameReady, RoomStats
+from streammon.ingest.rooms.arena import Arena
+from streammon.ingest.rooms.wire import FrameReady, RoomStats
+from streammon.ingest.sampling.sampler import Sample, SamplerCounts
 
 # A stop is noticed within this while a slot is waited for.
 _STEP_S = 0.2

@@ -20,12 +20,12 @@ import av
 from av.video.stream import VideoStream
 
 from streammon.errors import SourceError, SourceNotMedia, SourceStalled
-from streammon.ingest.demux import DemuxedRun, stamped_now
-from streammon.ingest.hls import Loaded
-from streammon.ingest.http_client import Body
-from streammon.ingest.playlist_entities import later
+from streammon.ingest.hls.playlist_entities import later
+from streammon.ingest.hls.reader import Loaded
+from streammon.ingest.media.demux import DemuxedRun, stamped_now
+from streammon.ingest.net.http_client import Body
+from streammon.ingest.sampling.timeline import unwrapped
 from streammon.ingest.source import Received
-from streammon.ingest.timeline import unwrapped
 
 Result = TypeVar("Result")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import inf, sqrt
 
 from streammon.errors import SourceNotMedia
-from streammon.ingest.playlist_entities import Variant
+from streammon.ingest.hls.playlist_entities import Variant
 
 # What 720 lines usually take, by Apple's authoring specification for HLS: the scale on which a rendition that gives no
 # resolution is judged by its bandwidth.

@@ -20,12 +20,12 @@ from threading import Thread
 from typing import Protocol
 
 from streammon.entities import Room
-from streammon.ingest.arena import Arena, create_arena_fd
 from streammon.ingest.config import IngestConfig
-from streammon.ingest.mailbox import Letter, Mailbox
 from streammon.ingest.moves import FINAL
-from streammon.ingest.slots import SlotBook
-from streammon.ingest.wire import (
+from streammon.ingest.rooms.arena import Arena, create_arena_fd
+from streammon.ingest.rooms.mailbox import Letter, Mailbox
+from streammon.ingest.rooms.slots import SlotBook
+from streammon.ingest.rooms.wire import (
     AddRoom,
     Channel,
     Configure,
@@ -42,7 +42,7 @@ from streammon.ingest.wire import (
     SetInterval,
     Stop,
 )
-from streammon.ingest.witness import Witness
+from streammon.ingest.rooms.witness import Witness
 
 _log = logging.getLogger(__name__)
 
@@ -269,5 +269,5 @@ class IngestHandle:
 def _start_process(channel_fd: int, arena_fd: int, witness_fd: int) -> subprocess.Popen[bytes]:
     fds = (channel_fd, arena_fd, witness_fd)
     return subprocess.Popen(
-        [sys.executable, "-m", "streammon.ingest.process", *map(str, fds)], pass_fds=fds, stdin=subprocess.DEVNULL
+        [sys.executable, "-m", "streammon.ingest.rooms.process", *map(str, fds)], pass_fds=fds, stdin=subprocess.DEVNULL
     )
