@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ from tests.media import RATE, clip
 PEER = """#!{python}
 import os, sys, time
 from datetime import UTC, datetime
+from itertools import pairwise
 from multiprocessing.connection import Connection
 import msgspec
 from streammon.entities import PictureState
@@ -138,6 +140,21 @@ def test_a_live_stream_is_sampled_and_its_rate_can_be_changed(ear: Ear, mailbox:
     assert frames[-1].moment.pts_s - frames[1].moment.pts_s == pytest.approx(6 * 0.25, abs=0.3)
     assert frames[0].image.shape == (720, 1280, 3)
     assert {frame.moment.session for frame in frames} == {1}
+
+
+def test_a_burst_of_samples_is_not_lost_on_an_engine_that_takes_its_time(ear: Ear, mailbox: Mailbox) -> None:
+    """A segment of two seconds comes at once: eight samples, which the engine may look at until the next one comes."""
+    with (
+        LiveHls(CLIP, segment_s=2.0) as stream,
+        process(ear, mailbox, CONFIG.model_copy(update={"slots_per_room": 2})) as handle,
+    ):
+        handle.add_room(room(stream.url, 0.25), session_base=0)
+        frames = []
+        for _ in range(17):
+            frames += take(mailbox, 1)
+            time.sleep(0.12)
+    gaps = [after.moment.pts_s - before.moment.pts_s for before, after in pairwise(frames)]
+    assert max(gaps) <= 0.25 + 0.1, "a sample was lost"
 
 
 def test_a_picture_larger_than_the_bound_is_scaled_down(ear: Ear, mailbox: Mailbox) -> None:

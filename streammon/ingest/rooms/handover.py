@@ -144,5 +144,5 @@ def to_rgb(picture: av.VideoFrame, longest_side_px: int) -> Image:
     scale = min(1.0, longest_side_px / max(picture.width, picture.height))
     width = max(1, round(picture.width * scale))
     height = max(1, round(picture.height * scale))
-    rgb = picture.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
+    rgb = picture.reformat(width=width, height=height, format="rgb24", interpolation="AREA", threads=1)
     return np.ascontiguousarray(rgb.to_ndarray(), dtype=np.uint8)

@@ -59,6 +59,7 @@ class Sampling:
         self._drift = DriftLag()
         self._backlog = Backlog()
         self._clocks = 0
+        self._burst_s = self._burst_pts_s = -math.inf
         self._sampler: Sampler | None = None
 
     def run(self, source: Source) -> None:
@@ -91,6 +92,7 @@ class Sampling:
             received_s=received.received_s,
             program_at=received.program_at,
             overdue=overdue,
+            ahead_s=self._ahead_s(pts_s, received.received_s),
         )
         sample = sampler.feed(packet, arrival)
         self._room.counts.packet(packet.size, sampler.counts, lag_s)
@@ -108,9 +110,15 @@ class Sampling:
         lag_s = self._drift.lag_s(pts_s, received.received_s)
         return lag_s, self._backlog.holds(lag_s, received.received_s, self._room.interval_s)
 
+    def _ahead_s(self, pts_s: float, received_s: float) -> float:
+        if received_s != self._burst_s:
+            self._burst_s, self._burst_pts_s = received_s, pts_s
+        return max(0.0, pts_s - self._burst_pts_s)
+
     def _hand_over(self, sample: Sample) -> None:
         received_s = sample.arrival.received_s
-        deadline_s = received_s + _DEADLINE_INTERVALS * self._room.interval_s
+        # What came at once has the time until as much comes again.
+        deadline_s = received_s + sample.arrival.ahead_s + _DEADLINE_INTERVALS * self._room.interval_s
         self._thread.expect(math.inf)
         slot = self._room.slots.take(received_s, deadline_s, self._hang_up)
         self._thread.expect(_DECODE_WITHIN_S)

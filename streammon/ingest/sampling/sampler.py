@@ -33,7 +33,7 @@ class Arrival:
     """When a packet came and what it shows: `pts_s` of the session, wall clock and monotonic clock.
 
     `program_at` is the publisher's wall clock, None where the stream gives none. `overdue`: it is late, and newer ones
-    are right behind it (see `Backlog`).
+    are right behind it (see `Backlog`). `ahead_s`: how far into what came at once (an HLS segment) it is.
     """
 
     pts_s: float
@@ -41,6 +41,7 @@ class Arrival:
     received_s: float
     program_at: datetime | None = None
     overdue: bool = False
+    ahead_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
