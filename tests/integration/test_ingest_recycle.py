@@ -70,11 +70,12 @@ def test_a_healthy_room_goes_on_while_its_process_is_replaced(rtmp: str, fifo: P
                 sessions.append(frame.moment.session)
         until(lambda: not alive(old))
         assert fleet.only_pid() != old
-        assert fleet.ear.states("healthy") == [
-            RoomState.CONNECTING, RoomState.STREAMING, RoomState.CONNECTING, RoomState.STREAMING,
+        opened = fleet.ear.states("healthy").index(RoomState.STREAMING)  # on a busy machine not at the first try
+        assert fleet.ear.states("healthy")[opened:] == [
+            RoomState.STREAMING, RoomState.CONNECTING, RoomState.STREAMING,
         ]  # fmt: skip
-        assert [(change.session, change.reason) for change in fleet.ear.of("healthy")] == [
-            (0, None), (1, None), (1, "moved"), (2, None),
+        assert [(change.session, change.reason) for change in fleet.ear.of("healthy")[opened:]] == [
+            (1, None), (1, "moved"), (2, None),
         ]  # fmt: skip
         for number in range(QUICK.max_hung):
             assert fleet.ear.of(f"hung{number}")[-1].reason == "hung"
