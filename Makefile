@@ -44,8 +44,8 @@ test: $(VENV)/.dev models servers ## all tests but the slow suites
 	@$(BIN)/pytest
 
 .PHONY: test-slow
-test-slow: $(VENV)/.dev models servers ## the slow tests: more random inputs, longer
-	@$(BIN)/pytest -m slow
+test-slow: $(VENV)/.dev ## many more damaged containers than `make test` reads: FUZZ_EXAMPLES of each kind, 2,000 unless set
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/pytest --timeout 3600 tests/unit/test_ingest_container_bytes.py
 
 .PHONY: test-faults
 test-faults: $(VENV)/.dev servers ## over forty ways in which a stream can fail, beside two healthy rooms; about eight minutes
