@@ -21,6 +21,8 @@ from tests.integration.ingesting import CLIP, CONFIG, Fleet, alive, room, thread
 from tests.integration.watching import need
 
 INTERVAL_S = 0.5
+# Two of these are more than a busy machine's pauses.
+SLOW_S = 1.0
 QUICK = CONFIG.model_copy(update={"open_timeout": 0.5, "max_hung": 3})
 
 
@@ -54,7 +56,7 @@ def rtmp() -> Iterator[str]:
 
 def test_a_healthy_room_goes_on_while_its_process_is_replaced(rtmp: str, fifo: Path) -> None:
     with Fleet(QUICK.model_copy(update={"open_timeout": 2.5})) as fleet:
-        fleet.start(room(rtmp, INTERVAL_S, "healthy"))
+        fleet.start(room(rtmp, SLOW_S, "healthy"))
         fleet.ear.until_state(RoomState.STREAMING, "healthy")
         old = fleet.only_pid()
         for number in range(QUICK.max_hung):
@@ -80,7 +82,7 @@ def test_a_healthy_room_goes_on_while_its_process_is_replaced(rtmp: str, fifo: P
         for number in range(QUICK.max_hung):
             assert fleet.ear.of(f"hung{number}")[-1].reason == "hung"
     gaps_s = [later - before for before, later in pairwise(received_s)]
-    assert max(gaps_s) <= 2 * INTERVAL_S, gaps_s
+    assert max(gaps_s) <= 2 * SLOW_S, gaps_s
     assert sessions == sorted(sessions), "no picture of the old connection comes after the new one's first"
     assert fleet.counted("streammon_ingest_recycled_total") == 1.0
     assert not fleet.counted("streammon_ingest_restarts_total"), "nothing died"
