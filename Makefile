@@ -77,6 +77,14 @@ bench-bounds: $(VENV)/.dev ## memory, descriptors and threads over 1,000 reconne
 bench-picture: $(VENV)/.dev ## what it costs to see that a picture is black, frozen, of one colour or no signal
 	@$(BIN)/python -m tests.benchmarks.bench_picture
 
+.PHONY: bench-deliver
+bench-deliver: $(VENV)/.dev ## durable events a second to Kafka, beside the bare producer; a minute and a half
+	@$(BIN)/python -m tests.benchmarks.bench_deliver
+
+.PHONY: bench-kill
+bench-kill: $(VENV)/.dev ## kill the engine 60 times under load, and audit what a consumer got; three minutes
+	@$(BIN)/python -m tests.benchmarks.bench_kill
+
 .PHONY: schema
 schema: $(VENV)/.dev ## write the events' JSON Schemas anew
 	@$(BIN)/python -m streammon.deliver.schemas

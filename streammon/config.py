@@ -97,6 +97,10 @@ def _syntax(path: Path, error: MarkedYAMLError, reason: str) -> Problem:
     return Problem(file=str(path), line=mark.line + 1 if mark else 1, key="", reason=reason.splitlines()[0])
 
 
+# What stands under these keys may be a secret written in clear, or an address that holds one.
+_SECRET = frozenset({"password", "secret", "token", "url", "sasl"})
+
+
 def _problem(path: Path, tree: Any, fault: dict[str, Any]) -> Problem:
     keys = tuple(key for key in fault["loc"] if key != "[key]")  # pydantic's mark of a fault in the key itself
     reason = str(fault["msg"]).removeprefix("Value error, ")
@@ -107,7 +111,7 @@ def _problem(path: Path, tree: Any, fault: dict[str, Any]) -> Problem:
         reason, value = "is required", None
     elif fault["type"] == "model_type":
         reason = "should be a section, keys with values"
-    if isinstance(value, (dict, list)):
+    if isinstance(value, (dict, list)) or not _SECRET.isdisjoint(keys):
         value = None
     dotted = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).removeprefix(".")
     return Problem(file=str(path), line=_line(tree, keys), key=dotted, reason=reason, value=value)

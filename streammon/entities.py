@@ -21,13 +21,14 @@ class Room:
 
     `passthrough` is opaque to us, echoed in every event, and at most 1 KiB as JSON. `url` may carry secrets: it is
     never logged or published; `room_id` is what names a room to people. `url_command` prints the URL anew before each
-    connection, for addresses that expire; `url` then only says how it is carried.
+    connection, for addresses that expire; `url` then only says how it is carried. `policy` is the id of the policy that
+    judges it; empty: its tenant's, or the default.
     """
 
     room_id: str
     url: str
     tenant: str = "default"
-    policy: str = "live-default"
+    policy: str = ""
     url_command: tuple[str, ...] = ()
     interval_s: float = 2.0
     priority: int = 0

@@ -44,7 +44,8 @@ class EndReason(StrEnum):
     """Why an incident ended.
 
     cleared: looked, and no longer there. blind: nobody could look for too long. room_ended: the room is no longer
-    watched. stopped: the monitor was stopped. worker_lost: the monitor died, and its successor says so.
+    watched. stopped: the monitor was stopped. worker_lost: the monitor died, and its successor says so. muted,
+    false_alarm: somebody said so. policy_changed: the room's policy does not report the label any more.
     """
 
     CLEARED = "cleared"
@@ -52,15 +53,25 @@ class EndReason(StrEnum):
     ROOM_ENDED = "room_ended"
     STOPPED = "stopped"
     WORKER_LOST = "worker_lost"
+    MUTED = "muted"
+    FALSE_ALARM = "false_alarm"
+    POLICY_CHANGED = "policy_changed"
 
 
 class EvidenceStatus(StrEnum):
-    """Where a picture is. withheld: the policy forbids keeping it, so only its hash and times exist."""
+    """Where a picture is. All but the first are final, save that what is stored may expire or be deleted.
+
+    pending: on its way to the store. stored: it is at its URL. lost: it gave way, the spool being full, before the
+    store took it. withheld: the policy forbids keeping it, so only its hash and times exist. expired: kept for as long,
+    or for as much room, as was asked for. deleted: somebody asked for that.
+    """
 
     PENDING = "pending"
     STORED = "stored"
     LOST = "lost"
     WITHHELD = "withheld"
+    EXPIRED = "expired"
+    DELETED = "deleted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +91,9 @@ class Hit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingSummary:
-    """How closely the incident was looked at: fresh inferences and hits since its first moment, and the rule it met."""
+    """How closely the incident was looked at: pictures freshly examined for it, and those of them with a hit, since its
+    first moment, and the rule it met. A picture counts once, however many detectors looked at it.
+    """
 
     interval_s: float
     inferences: Count
@@ -90,7 +103,10 @@ class SamplingSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """A picture kept aside. `url` is None where it is withheld; `sha256` is of the JPEG's bytes."""
+    """A picture kept aside. `url` is None where it is withheld; `sha256` is of the JPEG's bytes.
+
+    `status` is that at the commit of the event that first named it: what became of it since, an evidence event says.
+    """
 
     kind: str
     status: EvidenceStatus
@@ -153,11 +169,72 @@ class ViolationEvent:
     policy: PolicyRef
     end_reason: EndReason | None
     monitor: Monitor
+    escalated: Annotated[bool, Meta(description="The label's incidents became too many for the policy.")] = False
+    acknowledged_by: Annotated[str | None, Meta(description="Who said that they have seen it.")] = None
 
     @property
     def event_id(self) -> str:
         """The id a replay carries again: what consumers de-duplicate by."""
         return f"{self.incident_id}:{self.seq}"
+
+
+class FeedbackAction(StrEnum):
+    """What somebody says of incidents.
+
+    acknowledge: I have seen it. mute: do not report this of the room for some time. false_alarm: it is not there.
+    """
+
+    ACKNOWLEDGE = "acknowledge"
+    MUTE = "mute"
+    FALSE_ALARM = "false_alarm"
+
+
+class AuditOutcome(StrEnum):
+    """What feedback came to.
+
+    no_match: the room has no such incident, or this was said of it before. expired: a mute whose time was over already.
+    """
+
+    APPLIED = "applied"
+    NO_MATCH = "no_match"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditedIncident:
+    """An incident that feedback was about. `first_feedback`: nobody had acknowledged it or called it false before."""
+
+    incident_id: str
+    label: str
+    subject: str | None
+    models: tuple[str, ...]
+    first_feedback: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEvent:
+    """Who said what of a room's incidents, when, and what came of it: one per feedback, whatever it came to."""
+
+    feedback_id: str
+    room_id: str
+    tenant: str
+    owner_epoch: Epoch
+    action: FeedbackAction
+    outcome: AuditOutcome
+    by: str
+    at: Utc
+    seconds: Annotated[float | None, Meta(description="How long it was muted for, counted from `at`.")]
+    note: str | None
+    label: Annotated[str | None, Meta(description="What the feedback named, as it named it.")]
+    subject: str | None
+    incidents: tuple[AuditedIncident, ...]
+    processed_at: Utc
+    monitor: Monitor
+
+    @property
+    def event_id(self) -> str:
+        """The same for the same feedback, so that one that is delivered twice is one to consumers."""
+        return self.feedback_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,3 +280,33 @@ class StreamEvent:
     def event_id(self) -> str:
         """The id a replay carries again: what consumers de-duplicate by."""
         return f"{self.room_id}:{self.owner_epoch}:{self.seq}"
+
+
+class EvidenceKind(StrEnum):
+    """What a stored picture is: the frame itself, a copy with what was seen drawn in, or one blurred past knowing."""
+
+    SNAPSHOT = "snapshot"
+    ANNOTATED = "annotated"
+    BLURRED = "blurred"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceEvent:
+    """What became of one picture of an incident: published once when it is stored or lost, and once when it is gone."""
+
+    incident_id: str
+    room_id: str
+    tenant: str
+    passthrough: Mapping[str, Any]
+    kind: EvidenceKind
+    status: EvidenceStatus
+    url: Annotated[str | None, Meta(description="Where it lies, lay or was to lie; null where that was not noted.")]
+    sha256: Annotated[str, Meta(description="Of the JPEG's bytes, in lower-case hexadecimal.")]
+    reason: Annotated[str | None, Meta(description="Why, as a short code such as `spool_full`, `age` or `size`.")]
+    at: Utc
+    monitor: Monitor
+
+    @property
+    def event_id(self) -> str:
+        """The id a replay carries again: what consumers de-duplicate by."""
+        return f"{self.incident_id}:{self.kind}:{self.sha256[:16]}:{self.status}"

@@ -48,6 +48,30 @@ class Metrics:
         self.events = Counter(
             "streammon_events", "Violation events committed.", ["label", "phase", "verdict"], registry=registry
         )
+        self.feedback = Counter(
+            "streammon_feedback", "Feedback on rooms of ours that was taken in.", ["action"], registry=registry
+        )
+        self.feedback_refused = Counter(
+            "streammon_feedback_refused",
+            "Messages that are no valid feedback, by the way they came: topic, http.",
+            ["way"],
+            registry=registry,
+        )
+        self.judged_incidents = Counter(
+            "streammon_judged_incidents",
+            "Incidents that people gave feedback on other than to mute them, for each model that saw them.",
+            ["label", "model"],
+            registry=registry,
+        )
+        self.false_alarms = Counter(
+            "streammon_false_alarms",
+            "Incidents that people called false, for each model that saw them.",
+            ["label", "model"],
+            registry=registry,
+        )
+        self.records_dropped = Counter(
+            "streammon_records_dropped", "Frames that were not recorded, though they should be.", registry=registry
+        )
         self.room_state = Gauge(
             "streammon_room_state",
             "1 for the state a room is in, 0 for the others.",
@@ -99,6 +123,24 @@ class Metrics:
             "Age of the oldest event that a sink has not taken; 0 where there is none.",
             ["sink"],
             registry=registry,
+        )
+        self.dead_letters = Gauge(
+            "streammon_dead_letters", "Events of this run that a sink can never take.", ["sink"], registry=registry
+        )
+        self.gave_way = Gauge(
+            "streammon_outbox_gave_way",
+            "Events of this run given up, the spool being full.",
+            ["kind"],
+            registry=registry,
+        )
+        self.spool_damaged = Gauge(
+            "streammon_spool_damaged", "1 where a damaged spool was set aside in this run.", registry=registry
+        )
+        self.evidence = Counter(
+            "streammon_evidence", "Pictures that came to a status.", ["kind", "status"], registry=registry
+        )
+        self.policy_problems = Gauge(
+            "streammon_policy_problems", "Faults in policy files; their rooms keep what they had.", registry=registry
         )
         self.evidence_pending = Gauge(
             "streammon_evidence_pending", "Pictures waiting for the evidence store.", registry=registry

@@ -8,10 +8,16 @@ from typing import Annotated
 import typer
 
 from streammon import __version__
+from streammon.cli.events import events_app
+from streammon.cli.evidence import evidence_app
 from streammon.cli.models import models_app
-from streammon.cli.terminal import print_line, told
+from streammon.cli.policy import policy_app
+from streammon.cli.terminal import notes, print_line, told
+from streammon.cli.topics import topics_app
 from streammon.cli.watch import watch
 from streammon.fleet.config import load_settings
+from streammon.fleet.policies import policy_book
+from streammon.judge.feasible import warnings
 from streammon.taxonomy import load_taxonomy
 
 app = typer.Typer(
@@ -22,6 +28,10 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(models_app, name="models")
+app.add_typer(policy_app, name="policy")
+app.add_typer(evidence_app, name="evidence")
+app.add_typer(events_app, name="events")
+app.add_typer(topics_app, name="topics")
 app.command()(watch)
 
 
@@ -32,9 +42,13 @@ def main() -> None:
 
 @app.command()
 def check(config: Annotated[Path, typer.Option("--config", "-c", help="The streammon.yaml to check.")]) -> None:
-    """Check a configuration file and the policy that it names; every fault at once, exit status 2."""
+    """Check a configuration file and the policies that it names; every fault at once, exit status 2."""
     with told():
-        load_settings(config)
+        settings = load_settings(config)
+        book = policy_book(settings)
+    for policy in book.policies:
+        for warning in warnings(policy, settings.interval):
+            notes.print(f"policy {policy.id}: {warning}", highlight=False)
     print_line(f"{config}: ok")
 
 

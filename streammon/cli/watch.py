@@ -37,13 +37,15 @@ def _interval(text: str | None) -> float | None:
     return seconds
 
 
-def _http(text: str | None) -> HttpConfig | None:
+def _http(configured: HttpConfig | None, text: str | None) -> HttpConfig | None:
+    """The file's section with the host and port of the command line."""
     if text is None:
-        return None
+        return configured
     host, _, port = text.rpartition(":")
     if re.fullmatch(r"[0-9]{1,5}", port) is None or int(port) > 65535:
         raise typer.BadParameter(f"{text!r} should be HOST:PORT")
-    return HttpConfig(host=host or "127.0.0.1", port=int(port))
+    section = configured if configured is not None else HttpConfig()
+    return section.model_copy(update={"host": host or "127.0.0.1", "port": int(port)})
 
 
 def watch(  # noqa: PLR0913, PLR0917 - the options of a command
@@ -86,9 +88,9 @@ def watch(  # noqa: PLR0913, PLR0917 - the options of a command
             "policy": policy,
             "models": models,
             "state": state,
-            "http": _http(http),
         }
         settings = _allowing(_watch_settings(config, room, kafka, given), allow_network or [])
+        settings = merged(settings, {"http": _http(settings.http, http)})
         stop = _stop_on_signal()
         monitor = Monitor(settings, print_line)
         try:
@@ -165,7 +167,7 @@ def _kafka(configured: KafkaConfig, bootstrap: str | None) -> KafkaConfig:
     if bootstrap is None:
         return configured
     try:
-        return KafkaConfig(bootstrap=bootstrap, client_id=configured.client_id)
+        return configured.model_copy(update={"bootstrap": KafkaConfig(bootstrap=bootstrap).bootstrap})
     except ValidationError as error:
         raise typer.BadParameter(f"--kafka {bootstrap!r} should be HOST:PORT, or several joined by commas") from error
 

@@ -1,4 +1,4 @@
-"""The sink that prints one readable line per event."""
+"""The sinks that print one line per event: readable for people, or as JSON."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from streammon.deliver.envelope import VIOLATION_SCHEMA, Envelope
-from streammon.events import Phase, StreamChange, StreamEvent, ViolationEvent
+from streammon.deliver.envelope import AUDIT_SCHEMA, EVIDENCE_SCHEMA, VIOLATION_SCHEMA, Envelope
+from streammon.events import AuditEvent, EvidenceEvent, Phase, StreamChange, StreamEvent, ViolationEvent
 
 
 class ConsoleSink:
@@ -28,10 +28,32 @@ class ConsoleSink:
         """Nothing is held."""
 
 
+class StdoutSink:
+    """Prints each event as a CloudEvent in JSON through `write`, which takes one line without its end."""
+
+    name = "stdout"
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+
+    def send(self, envelopes: Sequence[Envelope]) -> int:
+        """Prints them all; see `Sink.send`."""
+        for envelope in envelopes:
+            self._write(envelope.structured().decode())
+        return len(envelopes)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
 def describe(dataschema: str, value: bytes) -> str:
     """One line for people of an event's JSON."""
     if dataschema == VIOLATION_SCHEMA:
         return _violation(msgspec.json.decode(value, type=ViolationEvent))
+    if dataschema == EVIDENCE_SCHEMA:
+        return _evidence(msgspec.json.decode(value, type=EvidenceEvent))
+    if dataschema == AUDIT_SCHEMA:
+        return _audit(msgspec.json.decode(value, type=AuditEvent))
     return _stream(msgspec.json.decode(value, type=StreamEvent))
 
 
@@ -64,6 +86,20 @@ def _stream(event: StreamEvent) -> str:
     if event.detail:
         line += f"  {event.detail}"
     return printable(line)
+
+
+def _evidence(event: EvidenceEvent) -> str:
+    line = f"{event.at:%H:%M:%S}  PICTURE {event.status.value:<11}  {event.room_id}  {event.kind.value}"
+    if event.reason:
+        line += f"  ({event.reason})"
+    return printable(line)
+
+
+def _audit(event: AuditEvent) -> str:
+    line = f"{event.processed_at:%H:%M:%S}  SAID    {event.action.value:<11}  {event.room_id}"
+    line += f"  {event.outcome.value}, by {event.by}"
+    about = ", ".join(sorted({incident.label for incident in event.incidents})) or event.label
+    return printable(line if about is None else f"{line}  ({about})")
 
 
 def _clock(seconds: float) -> str:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 from streammon.backoff import Backoff
+from streammon.deliver.dead_letters import DeadLetters
+from streammon.deliver.envelope import Envelope
 from streammon.deliver.outbox import Outbox
 from streammon.deliver.pump import Pump, PumpStatus
-from streammon.deliver.sinks import Sink
+from streammon.deliver.sinks import Refusal, Sink
 from streammon.errors import DeliveryError
+
+log = logging.getLogger(__name__)
 
 BATCH = 200
 
@@ -14,13 +20,18 @@ BATCH = 200
 class Deliverer:
     """Hands a sink, which it owns, its pending events in batches, and acknowledges what the sink has taken.
 
-    The sink must be registered at the outbox. Nothing is given up: an event that the sink refuses is tried again
-    until it is taken, and the ones behind it wait.
+    The sink must be registered at the outbox. Nothing is given up: an event that the sink does not take is tried again
+    until it does, and the ones behind it wait. Only what it can never take goes to `dead_letters`, which it owns too;
+    without them, that waits as well.
     """
 
-    def __init__(self, outbox: Outbox, sink: Sink, *, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self, outbox: Outbox, sink: Sink, *, dead_letters: DeadLetters | None = None, backoff: Backoff | None = None
+    ) -> None:
         self._outbox = outbox
         self._sink = sink
+        self._dead_letters = dead_letters
+        self._refused = 0
         backoff = backoff if backoff is not None else Backoff()
         self._pump = Pump(f"sink {sink.name}", self._deliver_batch, outbox, backoff)
 
@@ -33,6 +44,11 @@ class Deliverer:
     def status(self) -> PumpStatus:
         """Whether it is delivering, or waiting and why."""
         return self._pump.status
+
+    @property
+    def refused(self) -> int:
+        """How many events the sink could never take: the dead letters of this run."""
+        return self._refused
 
     def start(self) -> None:
         """Start the thread. Once."""
@@ -47,6 +63,8 @@ class Deliverer:
         """Stop the thread, then the sink; False where the thread did not stop in time. May be called twice."""
         stopped = self._pump.close()
         self._sink.close()
+        if self._dead_letters is not None:
+            self._dead_letters.close()
         return stopped
 
     def _deliver_batch(self) -> bool:
@@ -54,7 +72,17 @@ class Deliverer:
         if not batch:
             return False
         taken = self._sink.send([envelope for _, envelope in batch])
+        if isinstance(taken, Refusal):
+            self._bury(batch[0][1], taken)
+            taken = 1
         if taken < 1:
             raise DeliveryError(f"{self._sink.name}: took nothing and did not say why")
         self._outbox.acknowledge(self._sink.name, batch[taken - 1][0])
         return True
+
+    def _bury(self, envelope: Envelope, refusal: Refusal) -> None:
+        if self._dead_letters is None:
+            raise DeliveryError(f"{self._sink.name}: can never take {envelope.event_id}: {refusal.reason}")
+        self._dead_letters.bury(envelope, refusal.reason, self._sink.name)
+        self._refused += 1
+        log.warning("sink %s: never takes %s (%s): a dead letter", self.name, envelope.event_id, refusal.reason)

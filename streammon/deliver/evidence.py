@@ -1,22 +1,22 @@
-"""Evidence as data: encodes a frame to JPEG, hashes it, and says beforehand where it will lie. Pure, any thread."""
+"""Evidence as data: encodes a frame to JPEG, says beforehand where it will lie, and what became of it. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import quote
+from functools import lru_cache
 
 import cv2
+import msgspec
 
-from streammon.deliver.config import EvidenceConfig
-from streammon.deliver.records import EvidenceRecord
+from streammon.deliver.evidence_config import EvidenceConfig
+from streammon.deliver.evidence_path import PathTemplate, Place
+from streammon.deliver.picture_stores import picture_url
+from streammon.deliver.records import EvidenceRecord, PictureRecord
 from streammon.entities import Image
 from streammon.errors import EvidenceError
-from streammon.events import Evidence, EvidenceStatus
-
-NAME_BYTES = 120
-"""The longest name of a folder made from an id; file systems end at 255, and the file's name holds more than an id."""
+from streammon.events import Evidence, EvidenceEvent, EvidenceKind, EvidenceStatus, Monitor, ViolationEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +52,24 @@ def snapshot(image: Image, *, quality: int = 85) -> Snapshot:
     return Snapshot(jpeg=content, sha256=hashlib.sha256(content).hexdigest(), width=width, height=height)
 
 
-def file_snapshot(shot: Snapshot, config: EvidenceConfig, *, room_id: str, incident_id: str, at: datetime) -> Filed:
-    """Give a picture its place. `at` is when the frame was received, aware."""
-    key = evidence_key(room_id, incident_id, at, shot.sha256)
-    record = EvidenceRecord(key=key, sha256=shot.sha256, jpeg=shot.jpeg, room_id=room_id, incident_id=incident_id)
-    return Filed(evidence=_evidence(shot, EvidenceStatus.PENDING, evidence_url(config, key)), record=record)
+def file_snapshot(shot: Snapshot, config: EvidenceConfig, event: ViolationEvent, at: datetime) -> Filed:
+    """Give a picture that shows what an event tells of its place. `at` is when the frame was received, aware."""
+    place = Place(tenant=event.tenant, room_id=event.room_id, incident_id=event.incident_id, at=at, sha256=shot.sha256)
+    key = template(config.path).key(place)
+    url = picture_url(config, key)
+    record = EvidenceRecord(
+        key=key,
+        sha256=shot.sha256,
+        jpeg=shot.jpeg,
+        room_id=event.room_id,
+        incident_id=event.incident_id,
+        tenant=event.tenant,
+        taken_s=at.timestamp(),
+        url=url,
+        hits=msgspec.json.encode(event.hits),
+        passthrough=msgspec.json.encode(event.passthrough),
+    )
+    return Filed(evidence=_evidence(shot, EvidenceStatus.PENDING, url), record=record)
 
 
 def withhold(shot: Snapshot) -> Evidence:
@@ -64,34 +77,37 @@ def withhold(shot: Snapshot) -> Evidence:
     return _evidence(shot, EvidenceStatus.WITHHELD, None)
 
 
-def evidence_key(room_id: str, incident_id: str, at: datetime, sha256: str) -> str:
-    """The picture's path in the folder: room/day/time-incident-hash.jpg, time in UTC.
+def picture_event(
+    picture: PictureRecord, status: EvidenceStatus, reason: str | None, now_s: float, monitor: Monitor
+) -> EvidenceEvent:
+    """What is published of a picture whose status has changed. `now_s` is in UTC epoch seconds."""
+    return EvidenceEvent(
+        incident_id=picture.incident_id,
+        room_id=picture.room_id,
+        tenant=picture.tenant,
+        passthrough=msgspec.json.decode(picture.passthrough),
+        kind=picture.kind,
+        status=status,
+        url=picture.url,
+        sha256=picture.sha256,
+        reason=reason,
+        at=datetime.fromtimestamp(now_s, UTC),
+        monitor=monitor,
+    )
 
-    Ids come from strangers: whatever is in them, the parts are plain ASCII names without a leading dot, of bounded
-    length, and different ids give different names.
-    """
-    utc = at.astimezone(UTC)
-    name = f"{utc:%H%M%S.%f}-{_safe_name(incident_id)}-{sha256[:12]}.jpg"
-    return f"{_safe_name(room_id)}/{utc:%Y%m%d}/{name}"
 
-
-def evidence_url(config: EvidenceConfig, key: str) -> str:
-    """Where the picture will be read: below `public_url`, else as file:// of this machine."""
-    if config.public_url is not None:
-        return f"{config.public_url.rstrip('/')}/{quote(key)}"
-    return (config.folder.absolute() / key).as_uri()
-
-
-def _safe_name(text: str) -> str:
-    """Percent-encoded, so reversible; where that is too long, cut, with a hash behind "=", which is always encoded."""
-    name = quote(text, safe="", errors="surrogatepass")
-    if name.startswith("."):
-        name = f"%2E{name[1:]}"
-    if 0 < len(name) <= NAME_BYTES:
-        return name
-    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
-    return f"{name[: NAME_BYTES - 33]}={digest}"
+@lru_cache(maxsize=8)
+def template(text: str) -> PathTemplate:
+    """The template that a configuration's text means. Raises ValueError where it means none."""
+    return PathTemplate(text)
 
 
 def _evidence(shot: Snapshot, status: EvidenceStatus, url: str | None) -> Evidence:
-    return Evidence(kind="snapshot", status=status, url=url, sha256=shot.sha256, width=shot.width, height=shot.height)
+    return Evidence(
+        kind=EvidenceKind.SNAPSHOT.value,
+        status=status,
+        url=url,
+        sha256=shot.sha256,
+        width=shot.width,
+        height=shot.height,
+    )

@@ -1,33 +1,60 @@
-"""Writes the pictures that the outbox holds into the evidence folder. One thread."""
+"""Moves the pictures that the outbox holds into their store, and out of it when their time is over. One thread."""
 
 from __future__ import annotations
 
-import os
+import logging
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from streammon.backoff import Backoff
-from streammon.deliver.disk import sync_folder
+from streammon.deliver.evidence import template
+from streammon.deliver.evidence_config import EvidenceConfig
+from streammon.deliver.evidence_copies import Copies
+from streammon.deliver.evidence_deletion import Deleter, DeletionQueue
+from streammon.deliver.evidence_ledger import Count, Ledger, uncounted
+from streammon.deliver.evidence_retention import Retention
 from streammon.deliver.outbox import Outbox
+from streammon.deliver.picture_stores import open_store
 from streammon.deliver.pump import Pump, PumpStatus
 from streammon.deliver.records import EvidenceRecord
 from streammon.errors import EvidenceError
+from streammon.events import EvidenceKind, Monitor
+
+_log = logging.getLogger(__name__)
 
 BATCH = 8
 """Pictures in memory at a time."""
 
 
 class EvidenceStore:
-    """Moves pictures from the outbox to `folder`, each whole or not at all. What cannot be written stays in the outbox.
+    """Stores pictures, each whole or not at all, lets them expire, and deletes those that somebody asks to delete.
 
-    The folder is created when the first picture is written. If it is gone later it is not made again, for it may be a
-    volume that is not mounted: the store waits until it is back.
+    What cannot be stored stays in the outbox, as much as `config.spool_max_bytes`; beyond that the oldest are lost.
+    That is looked at before each batch, so a store that is slow to fail may take the spool over it for as long.
+    `requests` is the folder of the deletion queue. `count` hears of every change of status. `config.store` must
+    be set; raises EvidenceError where it, or the font, cannot be had.
     """
 
-    def __init__(self, outbox: Outbox, folder: Path, *, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        config: EvidenceConfig,
+        monitor: Monitor,
+        requests: Path,
+        *,
+        count: Count = uncounted,
+        backoff: Backoff | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._outbox = outbox
-        self._folder = folder
-        self._created = False
-        self._pump = Pump("evidence", self._store_batch, outbox, backoff if backoff is not None else Backoff())
+        self._store = open_store(config)
+        self._copies = Copies(config)
+        self._ledger = Ledger(outbox, monitor, count=count, clock=clock)
+        self._retention = Retention(outbox, self._store, self._ledger, config)
+        self._deleter = Deleter(outbox, self._store, self._ledger, template(config.path), DeletionQueue(requests))
+        self._spool_max_bytes = config.spool_max_bytes
+        self._pump = Pump("evidence", self._step, outbox, backoff if backoff is not None else Backoff())
 
     @property
     def status(self) -> PumpStatus:
@@ -47,29 +74,32 @@ class EvidenceStore:
         """Stop the thread; False where it did not stop in time. May be called twice."""
         return self._pump.close()
 
-    def _store_batch(self) -> bool:
+    def _step(self) -> bool:
+        """A little of everything, so that a backlog of one kind does not hold up the others."""
+        self._retention.make_room_in_spool(self._spool_max_bytes)
         records = self._outbox.pending_evidence(BATCH)
         for record in records:
-            try:
-                self._store(record)
-            except OSError as error:
-                cure = "make it a writable folder with free space"
-                raise EvidenceError(f"evidence folder {self._folder}: {error.strerror}: {cure}") from error
-            self._outbox.evidence_done(record.key)
-        return bool(records)
+            self._keep(record)
+        deleted = self._deleter.step()
+        expired = self._retention.step()
+        return bool(records) or deleted or expired
 
-    def _store(self, record: EvidenceRecord) -> None:
-        if not self._created:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._created = True
-        elif not self._folder.is_dir():
-            raise NotADirectoryError(0, "is gone")
-        path = self._folder / record.key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        with partial.open("wb") as file:
-            file.write(record.jpeg)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        sync_folder(path.parent)  # the outbox forgets the picture next
+    def _keep(self, record: EvidenceRecord) -> None:
+        pictures = {EvidenceKind.SNAPSHOT: record.jpeg}
+        try:
+            pictures |= self._copies.of(record)
+        except EvidenceError as error:
+            _log.warning("a picture is stored without copies: %s", error)
+        kept = [self._ledger.described(record, kind, jpeg) for kind, jpeg in pictures.items()]
+        for picture, jpeg in zip(kept, pictures.values(), strict=True):
+            self._store.put(picture.key, jpeg)
+        self._ledger.stored(record.key, kept)
+
+
+def delete_now(outbox: Outbox, config: EvidenceConfig, monitor: Monitor, requests: Path) -> None:
+    """Do all that is asked for in the folder `requests`, on the caller's thread: where no EvidenceStore runs."""
+    store = open_store(config)
+    ledger = Ledger(outbox, monitor, count=uncounted, clock=time.time)
+    deleter = Deleter(outbox, store, ledger, template(config.path), DeletionQueue(requests))
+    while deleter.step():
+        pass

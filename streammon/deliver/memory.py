@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from streammon.deliver.envelope import Envelope
+from streammon.deliver.sinks import Refusal
 from streammon.errors import DeliveryError
 
 
@@ -36,7 +37,7 @@ class MemorySink:
         with self._lock:
             self._refusal = None
 
-    def send(self, envelopes: Sequence[Envelope]) -> int:
+    def send(self, envelopes: Sequence[Envelope]) -> int | Refusal:
         """Take what may be taken; see `Sink.send`."""
         with self._lock:
             count = len(envelopes) if self._refusal is None else min(self._room, len(envelopes))

@@ -6,33 +6,62 @@ One SQLite file, one connection, one lock. Any thread may call; a call takes as 
 from __future__ import annotations
 
 import logging
+import shutil
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from streammon.deliver.envelope import Envelope
+from streammon.deliver import event_queue
+from streammon.deliver.envelope import Envelope, Importance
+from streammon.deliver.outbox_evidence import OutboxEvidence, insert_evidence
 from streammon.deliver.records import EvidenceRecord, IncidentRecord
-from streammon.deliver.spool import Spool
+from streammon.deliver.shared_spool import SharedSpool
+from streammon.deliver.spool_rescue import SetAside
+from streammon.errors import SpoolError
 
 log = logging.getLogger(__name__)
 
-FORGET_TAKEN = "DELETE FROM events WHERE position <= (SELECT min(position) FROM sinks)"
+MAX_BYTES = 2 << 30
+RESERVE_BYTES = 16 << 20
+"""Of the disk, never filled by commits: an acknowledgement, which frees space, needs some first (SQLite's log)."""
+
+_PUT_INCIDENT = (
+    "INSERT INTO incidents VALUES (:incident_id, :room_id, :state)"
+    " ON CONFLICT (incident_id) DO UPDATE SET state = excluded.state"
+)
 
 
-class Outbox:
+class Outbox(OutboxEvidence):
     """What was judged and must not be lost. Every method may raise SpoolError.
 
-    `clock` gives UTC epoch seconds: ages must survive a restart, so monotonic time will not do.
+    `max_bytes` bounds the events, not the pictures. Where there is no room, updates of incidents give way, oldest
+    first, then stream events; starts and ends never, and then judging waits. `clock` gives UTC epoch seconds: ages must
+    survive a restart, so monotonic time will not do.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES, clock: Callable[[], float] = time.time) -> None:
+        self._max_bytes = max_bytes
         self._clock = clock
-        self._changed = threading.Condition()
-        self._version = 0
-        self._spool = Spool(path)
+        self._gave_way: Counter[Importance] = Counter()
+        self._sinks: tuple[str, ...] = ()
+        self._open: dict[str, IncidentRecord] = {}
+        self._last = 0
+        super().__init__(SharedSpool(path, self._restore, clock))
+        self._open = {record.incident_id: record for record in self.open_incidents()}
+
+    @property
+    def set_aside(self) -> SetAside | None:
+        """The spool that was found damaged in this run, the last one; None where none was."""
+        return self._shared.set_aside
+
+    @property
+    def gave_way(self) -> Mapping[str, int]:
+        """How many events gave way in this run, the spool being full: `update` and `stream` → number."""
+        with self._shared.hold():
+            return {kind.name.lower(): self._gave_way[kind] for kind in (Importance.UPDATE, Importance.STREAM)}
 
     def commit(
         self,
@@ -43,56 +72,38 @@ class Outbox:
     ) -> None:
         """Take all of it or none. When this returns it is on the disk, and the sinks will get the events in order.
 
-        A picture whose key is already waiting is left as it is: the key holds the picture's hash.
+        One flush of the disk, however many events: hand it all that is ready. An event that gives way leaves a gap in
+        `seq`; the rest of its commit stands.
         """
-        now_s = self._clock()
-        ended = [(record.incident_id,) for record in incidents if record.state is None]
-        with self._changed:
-            with self._spool.transaction() as db:
-                db.executemany(
-                    "INSERT INTO events (committed_at, event_id, type, source, subject, time, dataschema, topic, key,"
-                    " content_type, value) VALUES (:committed_at, :event_id, :type, :source, :subject, :time,"
-                    " :dataschema, :topic, :key, :content_type, :value)",
-                    [{"committed_at": now_s, **asdict(envelope)} for envelope in events],
-                )
-                db.executemany(
-                    "INSERT INTO incidents VALUES (:incident_id, :room_id, :state)"
-                    " ON CONFLICT (incident_id) DO UPDATE SET state = excluded.state",
-                    [asdict(record) for record in incidents if record.state is not None],
-                )
+        with self._shared.hold():
+            with self._shared.writing(news=True) as db:
+                self._keep_reserve(db)
+                event_queue.append(db, events, self._clock())
+                given = self._make_room(db, events)
+                db.executemany(_PUT_INCIDENT, [asdict(record) for record in incidents if record.state is not None])
+                ended = [(record.incident_id,) for record in incidents if record.state is None]
                 db.executemany("DELETE FROM incidents WHERE incident_id = ?", ended)
-                db.executemany(
-                    "INSERT INTO evidence (key, sha256, jpeg, room_id, incident_id) VALUES (:key, :sha256, :jpeg,"
-                    " :room_id, :incident_id) ON CONFLICT (key) DO NOTHING",
-                    [asdict(record) for record in evidence],
-                )
-            self._version += 1
-            self._changed.notify_all()
+                insert_evidence(db, evidence)
+                last = event_queue.last_position(db)
+            self._note(given, incidents, last)
 
     def next_epoch(self, room_id: str) -> int:
-        """Begin a new owner epoch of the room and return its number, from 1. Its sessions start anew."""
-        with self._changed, self._spool.transaction() as db:
+        """Begin a new owner epoch of the room and return its number.
+
+        Greater than any before, also by another spool file of the room: one that a file does not know yet begins at the
+        seconds since 2020 at which the file was made.
+        """
+        with self._shared.writing() as db:
             row = db.execute(
-                "INSERT INTO rooms VALUES (?, 1, 0) ON CONFLICT (room_id) DO UPDATE SET epoch = epoch + 1, session = 0"
-                " RETURNING epoch",
+                "INSERT INTO rooms SELECT ?, value + 1 FROM facts WHERE name = 'epoch_floor'"
+                " ON CONFLICT (room_id) DO UPDATE SET epoch = epoch + 1 RETURNING epoch",
                 (room_id,),
             ).fetchone()
-            return int(row[0])
-
-    def set_session(self, room_id: str, session: int) -> None:
-        """Remember the room's session within its epoch; `next_epoch` must have been called for it."""
-        with self._changed, self._spool.transaction() as db:
-            db.execute("UPDATE rooms SET session = ? WHERE room_id = ?", (session, room_id))
-
-    def last_session(self, room_id: str) -> int:
-        """The last session that was set within the room's epoch; 0 where there was none."""
-        with self._changed, self._spool.reading() as db:
-            row = db.execute("SELECT session FROM rooms WHERE room_id = ?", (room_id,)).fetchone()
-        return 0 if row is None else int(row[0])
+        return int(row[0])
 
     def open_incidents(self) -> list[IncidentRecord]:
         """The incidents that were open at the last commit: what a dead owner left behind. Oldest first."""
-        with self._changed, self._spool.reading() as db:
+        with self._shared.reading() as db:
             rows = db.execute("SELECT incident_id, room_id, state FROM incidents ORDER BY rowid").fetchall()
         return [IncidentRecord(incident_id=row[0], room_id=row[1], state=row[2]) for row in rows]
 
@@ -104,118 +115,102 @@ class Outbox:
         """
         if not names:
             raise ValueError("without a sink events would be kept for ever")
-        with self._changed, self._spool.transaction() as db:
-            for (known,) in db.execute("SELECT name FROM sinks").fetchall():
-                if known not in names:
-                    log.warning("sink %s is no longer configured: gave up %d events", known, _depth(db, known))
-                    db.execute("DELETE FROM sinks WHERE name = ?", (known,))
-            start = _last_position(db) - int(db.execute("SELECT count(*) FROM events").fetchone()[0])
-            db.executemany("INSERT INTO sinks VALUES (?, ?) ON CONFLICT DO NOTHING", [(name, start) for name in names])
-            db.execute(FORGET_TAKEN)
+        self._sinks = tuple(names)
+        with self._shared.writing() as db:
+            for name, left in db.execute("SELECT name, behind FROM sinks").fetchall():
+                if name not in names:
+                    log.warning("sink %s is no longer configured: gave up %d events", name, left)
+                    db.execute("DELETE FROM sinks WHERE name = ?", (name,))
+            for name in names:
+                event_queue.add_sink(db, name)
+            event_queue.forget_taken(db)
 
     def pending(self, sink: str, limit: int) -> list[tuple[int, Envelope]]:
         """The sink's next events in order of commit, at most `limit`, each with its position."""
-        with self._changed, self._spool.reading() as db:
-            rows = db.execute(
-                "SELECT position, event_id, type, source, subject, time, dataschema, topic, key, content_type, value"
-                " FROM events WHERE position > ? ORDER BY position LIMIT ?",
-                (_place(db, sink), limit),
-            ).fetchall()
-        names = ("event_id", "type", "source", "subject", "time", "dataschema", "topic", "key", "content_type", "value")
-        return [(row[0], Envelope(**dict(zip(names, row[1:], strict=True)))) for row in rows]
+        with self._shared.reading() as db:
+            return event_queue.take(db, sink, limit)
 
     def acknowledge(self, sink: str, position: int) -> None:
-        """The sink has everything up to and including `position`. Events that all sinks have are deleted."""
-        with self._changed:
-            with self._spool.transaction() as db:
-                place = max(position, _place(db, sink))
-                db.execute("UPDATE sinks SET position = ? WHERE name = ?", (place, sink))
-                db.execute(FORGET_TAKEN)
-            self._changed.notify_all()
+        """The sink has everything up to and including `position`. Events that all sinks have are deleted.
+
+        A power cut may undo it: then the events come again.
+        """
+        with self._shared.writing(durable=False) as db:
+            event_queue.acknowledge(db, sink, position)
+        more = True
+        while more:
+            with self._shared.writing(durable=False) as db:
+                more = event_queue.forget_taken(db)
 
     def depth(self, sink: str) -> int:
         """How many events the sink has still to take."""
-        with self._changed, self._spool.reading() as db:
-            return _depth(db, sink)
+        with self._shared.reading() as db:
+            return event_queue.behind(db, sink)
 
     def oldest_age_s(self, sink: str) -> float | None:
         """Seconds since the sink's next event was committed; None where it has them all."""
-        with self._changed, self._spool.reading() as db:
+        with self._shared.reading() as db:
             row = db.execute(
-                "SELECT committed_at FROM events WHERE position > ? ORDER BY position LIMIT 1", (_place(db, sink),)
+                "SELECT committed_at FROM events WHERE position > ? ORDER BY position LIMIT 1",
+                (event_queue.place(db, sink),),
             ).fetchone()
         return None if row is None else max(0.0, self._clock() - float(row[0]))
-
-    def pending_evidence(self, limit: int) -> list[EvidenceRecord]:
-        """The oldest pictures that are not stored yet, at most `limit`."""
-        with self._changed, self._spool.reading() as db:
-            rows = db.execute(
-                "SELECT key, sha256, jpeg, room_id, incident_id FROM evidence ORDER BY position LIMIT ?", (limit,)
-            ).fetchall()
-        names = ("key", "sha256", "jpeg", "room_id", "incident_id")
-        return [EvidenceRecord(**dict(zip(names, row, strict=True))) for row in rows]
-
-    def evidence_done(self, key: str) -> None:
-        """The picture is stored: forget it."""
-        with self._changed:
-            with self._spool.transaction() as db:
-                db.execute("DELETE FROM evidence WHERE key = ?", (key,))
-            self._changed.notify_all()
-
-    def evidence_depth(self) -> int:
-        """How many pictures wait to be stored."""
-        with self._changed, self._spool.reading() as db:
-            return int(db.execute("SELECT count(*) FROM evidence").fetchone()[0])
 
     @property
     def version(self) -> int:
         """Changes with every commit. Read it before looking for work, then `wait` for it to change."""
-        with self._changed:
-            return self._version
+        return self._shared.version
 
     def wait(self, version: int, timeout_s: float) -> None:
         """Sleep until something was committed since `version` was read, or `wake` was called, or time is up."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._version != version, timeout_s)
+        self._shared.wait(version, timeout_s)
 
     def wake(self) -> None:
         """Let everybody who waits look again, such as for a stop event."""
-        with self._changed:
-            self._version += 1
-            self._changed.notify_all()
+        self._shared.wake()
 
     def wait_delivered(self, sink: str, timeout_s: float) -> bool:
         """Sleep until the sink has all that is committed by now; False where time is up first."""
-        with self._changed, self._spool.reading() as db:
-            last = _last_position(db)
-            return self._changed.wait_for(lambda: _place(db, sink) >= last, timeout_s)
-
-    def wait_stored(self, timeout_s: float) -> bool:
-        """Sleep until all pictures committed by now are stored; False where time is up first."""
-        with self._changed, self._spool.reading() as db:
-            (last,) = db.execute("SELECT max(position) FROM evidence").fetchone()
-            remaining = "SELECT NOT EXISTS (SELECT 1 FROM evidence WHERE position <= ?)"
-            return self._changed.wait_for(lambda: bool(db.execute(remaining, (last,)).fetchone()[0]), timeout_s)
+        with self._shared.reading() as db:
+            last = event_queue.last_position(db)
+        return self._shared.wait_until(lambda db: event_queue.has_all(db, sink, last), timeout_s)
 
     def close(self) -> None:
         """Give the spool up. May be called twice; whatever uses the outbox must have been closed before."""
-        with self._changed:
-            self._spool.close()
+        self._shared.close()
 
+    def _keep_reserve(self, db: sqlite3.Connection) -> None:
+        pages, page_bytes = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_size"))
+        if shutil.disk_usage(self._shared.path.parent).free + pages * page_bytes < RESERVE_BYTES:
+            raise SpoolError(f"spool {self._shared.path}: database or disk is full: free space on its disk")
 
-def _last_position(db: sqlite3.Connection) -> int:
-    """The position of the last event ever committed, also where it is deleted by now."""
-    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
-    return 0 if row is None else int(row[0])
+    def _make_room(self, db: sqlite3.Connection, new: Sequence[Envelope]) -> Mapping[Importance, int]:
+        given = event_queue.give_way(db, self._max_bytes)
+        held_bytes, new_bytes = event_queue.held_bytes(db), sum(map(event_queue.size_bytes, new))
+        must_stay = any(envelope.importance is Importance.KEPT for envelope in new)
+        # What is alone larger than the bound is taken by a spool that holds nothing else: it could never be otherwise.
+        if must_stay and held_bytes > max(self._max_bytes, new_bytes):
+            reason = f"is full: {self._max_bytes} bytes of starts and ends that a sink has not taken"
+            raise SpoolError(f"spool {self._shared.path}: {reason}: bring the sink back, or allow more")
+        return given
 
+    def _note(self, given: Mapping[Importance, int], incidents: Sequence[IncidentRecord], last: int) -> None:
+        """What must be known by heart, should the spool turn out to be damaged. Called with the lock."""
+        if given and not self._gave_way:
+            log.warning("spool %s is full: events give way, and leave gaps in seq", self._shared.path)
+        self._gave_way.update(given)
+        self._last = last
+        for record in incidents:
+            if record.state is None:
+                self._open.pop(record.incident_id, None)
+            else:
+                self._open[record.incident_id] = record
 
-def _place(db: sqlite3.Connection, sink: str) -> int:
-    row = db.execute("SELECT position FROM sinks WHERE name = ?", (sink,)).fetchone()
-    if row is None:
-        raise KeyError(f"sink {sink} is not registered")
-    return int(row[0])
-
-
-def _depth(db: sqlite3.Connection, sink: str) -> int:
-    # Positions have no gaps: what is rolled back gives its position back, and only taken events are deleted.
-    return _last_position(db) - _place(db, sink)
+    def _restore(self, db: sqlite3.Connection) -> None:
+        if self._last:
+            # In mid-run the judge's word counts: a salvaged incident may be one that has ended since.
+            db.execute("DELETE FROM incidents")
+            db.executemany(_PUT_INCIDENT, [asdict(record) for record in self._open.values()])
+        event_queue.begin_behind(db, self._last)  # a sink may be about to acknowledge a position of the old file
+        for name in self._sinks:
+            event_queue.add_sink(db, name)

@@ -8,13 +8,17 @@ from typing import Any
 
 import msgspec
 
-from streammon.deliver.envelope import STREAM_SCHEMA, VIOLATION_SCHEMA
-from streammon.events import StreamEvent, ViolationEvent
+from streammon.deliver.dead_letters import DEAD_LETTER_SCHEMA, DeadLetter
+from streammon.deliver.envelope import AUDIT_SCHEMA, EVIDENCE_SCHEMA, STREAM_SCHEMA, VIOLATION_SCHEMA
+from streammon.events import AuditEvent, EvidenceEvent, StreamEvent, ViolationEvent
 
 FOLDER = Path(__file__).with_name("schema")
 EVENTS: dict[str, tuple[type, str]] = {
     "violation.v1.json": (ViolationEvent, VIOLATION_SCHEMA),
     "stream.v1.json": (StreamEvent, STREAM_SCHEMA),
+    "evidence.v1.json": (EvidenceEvent, EVIDENCE_SCHEMA),
+    "audit.v1.json": (AuditEvent, AUDIT_SCHEMA),
+    "dead-letter.v1.json": (DeadLetter, DEAD_LETTER_SCHEMA),
 }
 """File name → the event's class, and the id its envelope names as `dataschema`."""
 COMPATIBILITY = (

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
+from streammon.deliver.spool_migrations import VERSION, migrate
 from streammon.errors import SpoolError
 
 APPLICATION_ID = 0x73746D6E
-VERSION = 1
+DAMAGE = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 CURES = {
-    sqlite3.SQLITE_NOTADB: "it is not a spool: name another file",
-    sqlite3.SQLITE_CORRUPT: "move it away to start a new one; what it holds undelivered is then missing",
+    sqlite3.SQLITE_NOTADB: "move it away to start a new one",
+    sqlite3.SQLITE_CORRUPT: "move it away to start a new one",
     sqlite3.SQLITE_BUSY: "another process has it open: give each engine a spool of its own",
     sqlite3.SQLITE_FULL: "free space on its disk",
     sqlite3.SQLITE_READONLY: "make the file and its folder writable",
@@ -38,9 +39,13 @@ class Spool:
             self._db = self._open()
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing: committed, and on the disk, when the block is left; rolled back where it raises."""
+    def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """All or nothing: committed, and on the disk, when the block is left; rolled back where it raises.
+
+        Where it need not be `durable` a power cut, but no crash of ours, may undo it until the next one that is.
+        """
         with self._translated():
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -70,7 +75,6 @@ class Spool:
             # The file belongs to one process alone: two would each deliver the same events.
             db.execute("PRAGMA locking_mode = EXCLUSIVE")
             db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA journal_size_limit = 67108864")
             self._check_version(db)
         except BaseException:
@@ -90,6 +94,8 @@ class Spool:
         elif version > VERSION:
             reason = f"has version {version}, this streammon knows {VERSION}"
             raise SpoolError(f"spool {self.path}: {reason}: run the newer streammon that wrote it")
+        elif version < VERSION:
+            migrate(db, version)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -99,5 +105,14 @@ class Spool:
             reason, cure = error.strerror, "make the file and its folder writable"
             raise SpoolError(f"spool {self.path}: {reason}: {cure}") from error
         except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            raise SpoolError(f"spool {self.path}: {error}: {CURES.get(code, 'restart streammon')}") from error
+            raise SpoolError(f"spool {self.path}: {error}: {CURES.get(_code(error), 'restart streammon')}") from error
+
+
+def is_damaged(error: SpoolError) -> bool:
+    """Whether it says that the file's content is broken, rather than that it cannot be had."""
+    return isinstance(error.__cause__, sqlite3.Error) and _code(error.__cause__) in DAMAGE
+
+
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; 0 where the module itself raised it."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF

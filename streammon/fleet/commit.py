@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import cached_property
 from threading import Event as Flag
 
 import msgspec
 
-from streammon.deliver.config import EvidenceConfig
 from streammon.deliver.envelope import Envelope
-from streammon.deliver.evidence import Snapshot, file_snapshot, snapshot, withhold
+from streammon.deliver.evidence_config import EvidenceConfig
+from streammon.deliver.evidence_taking import PictureTaker
 from streammon.deliver.outbox import Outbox
 from streammon.deliver.records import EvidenceRecord, IncidentRecord
-from streammon.entities import Frame
-from streammon.errors import EvidenceError, SpoolError
-from streammon.events import Evidence, Phase, ViolationEvent
+from streammon.entities import Frame, Observation
+from streammon.errors import SpoolError
+from streammon.events import Phase, ViolationEvent
 from streammon.fleet.rooms import Event
 from streammon.judge.policy import Policy
 from streammon.metrics import Metrics
@@ -43,38 +41,40 @@ class Committer:
         self, outbox: Outbox, evidence: EvidenceConfig, policies: Callable[[str], Policy], metrics: Metrics
     ) -> None:
         self._outbox = outbox
-        self._config = evidence
-        self._policies = policies
+        self._taker = PictureTaker(evidence, policies)
         self._metrics = metrics
-        self._kept: dict[str, tuple[Evidence, ...]] = {}
-        self._forbidden: set[tuple[str, str]] = set()
         self.blocked_by: str | None = None
 
-    def commit(self, events: Sequence[Event], frame: Frame | None, stop: Flag) -> None:
+    def commit(
+        self,
+        events: Sequence[Event],
+        frame: Frame | None,
+        stop: Flag,
+        seen: Sequence[Observation] = (),
+        *,
+        barred: bool = False,
+    ) -> None:
         """Takes events in, with the frame that they were judged on, or None where time alone made them.
 
-        Blocks while the spool cannot be written; raises SpoolError only where `stop` is set meanwhile.
+        `seen` is all that was seen in the frame: it says whether its picture may be kept, and whether an open incident
+        wants one, so a frame without events is committed too. `barred`: the judge says that it may not be kept. Blocks
+        while the spool cannot be written; raises SpoolError only where `stop` is set meanwhile.
         """
-        if not events:
-            return
-        for event in events:
-            if isinstance(event, ViolationEvent):
-                self._note_forbidden(event)
-        pictures: list[EvidenceRecord] = []
-        shown = _Shown(frame, self._config.quality)
-        complete = [self._with_evidence(event, shown, pictures) for event in events]
-        envelopes = [Envelope.of(event) for event in complete]
-        records = [_incident_record(event) for event in complete if isinstance(event, ViolationEvent)]
-        self._write(envelopes, records, pictures, stop)
-        for event in complete:
-            if isinstance(event, ViolationEvent):
-                self._metrics.events.labels(event.label, event.phase.value, event.verdict.value).inc()
+        violations = [event for event in events if isinstance(event, ViolationEvent)]
+        taken = self._taker.take(violations, frame, seen, barred=barred)
+        complete = iter(taken.events)
+        envelopes = [Envelope.of(next(complete) if isinstance(event, ViolationEvent) else event) for event in events]
+        records = [_incident_record(event) for event in (*taken.events, *taken.grown)]
+        if envelopes or records:
+            self._write(envelopes, records, taken.pictures, stop)
+        for event in taken.events:
+            self._metrics.events.labels(event.label, event.phase.value, event.verdict.value).inc()
 
     def _write(
         self,
         envelopes: list[Envelope],
         records: list[IncidentRecord],
-        pictures: list[EvidenceRecord],
+        pictures: Sequence[EvidenceRecord],
         stop: Flag,
     ) -> None:
         while True:
@@ -89,61 +89,6 @@ class Committer:
             else:
                 self.blocked_by = None
                 return
-
-    def _with_evidence(self, event: Event, shown: _Shown, pictures: list[EvidenceRecord]) -> Event:
-        if not isinstance(event, ViolationEvent):
-            return event
-        kept = self._kept.get(event.incident_id, event.evidence)
-        if event.phase is not Phase.END:
-            kept = (*kept, *self._keep(event, shown, pictures))
-        if event.phase is Phase.END:
-            self._kept.pop(event.incident_id, None)
-        else:
-            self._kept[event.incident_id] = kept
-        return replace(event, evidence=kept)
-
-    def _note_forbidden(self, event: ViolationEvent) -> None:
-        """What must not be kept is in every picture of its room while the incident is open, whatever else is in it."""
-        incident = (event.room_id, event.incident_id)
-        if event.phase is Phase.END:
-            self._forbidden.discard(incident)
-        elif not self._policies(event.room_id).rules[event.label].store_evidence:
-            self._forbidden.add(incident)
-
-    def _keep(self, event: ViolationEvent, shown: _Shown, pictures: list[EvidenceRecord]) -> list[Evidence]:
-        frame, shot = shown.frame, shown.snapshot
-        if frame is None or shot is None:
-            return []
-        if any(room_id == event.room_id for room_id, _ in self._forbidden):
-            return [withhold(shot)]
-        filed = file_snapshot(
-            shot,
-            self._config,
-            room_id=event.room_id,
-            incident_id=event.incident_id,
-            at=frame.moment.received_at,
-        )
-        pictures.append(filed.record)
-        return [filed.evidence]
-
-
-class _Shown:
-    """The frame that events were judged on, None where there is none. Encoded once, however many events it has."""
-
-    def __init__(self, frame: Frame | None, quality: int) -> None:
-        self.frame = frame
-        self._quality = quality
-
-    @cached_property
-    def snapshot(self) -> Snapshot | None:
-        """The frame as JPEG; None where there is none, or it cannot be encoded."""
-        if self.frame is None:
-            return None
-        try:
-            return snapshot(self.frame.image, quality=self._quality)
-        except EvidenceError as error:
-            _log.warning("an event goes without its picture: %s", error)
-            return None
 
 
 def _incident_record(event: ViolationEvent) -> IncidentRecord:

@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import AfterValidator, ByteSize, Field, ValidationInfo
 
 from streammon.config import FilePath, Seconds, Section, load_yaml
-from streammon.deliver.config import EvidenceConfig, KafkaConfig
+from streammon.deliver.config import DeliverConfig, KafkaConfig
+from streammon.deliver.evidence_config import EvidenceConfig
+from streammon.deliver.secret import Secret
 from streammon.detect.config import DetectConfig
 from streammon.detect.registry import detector_names
 from streammon.errors import ConfigError, Problem
 from streammon.ingest.config import IngestConfig
-from streammon.judge.policy import load_policy
+from streammon.judge.config import PoliciesConfig
+from streammon.judge.policy_load import load_policy
 
 
 def _valid_policy(path: Path, info: ValidationInfo) -> Path:
@@ -47,10 +50,21 @@ Interval = Annotated[Seconds, Field(ge=0.1, le=600)]
 
 
 class HttpConfig(Section):
-    """Where /metrics, /livez and /readyz are served."""
+    """Where /metrics, /livez, /readyz and feedback are served."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=9464, ge=0, le=65535, description="0 takes a free one")
+    token: Secret | None = Field(
+        default=None, description="who gives feedback must show it; null takes feedback only on a loopback `host`"
+    )
+
+
+class RecordsConfig(Section):
+    """Where what the detectors saw is recorded, for audits, for tuning, and for `streammon policy test`."""
+
+    file: FilePath | None = Field(default=None, description="a JSON line per frame; null records nothing")
+    max_bytes: ByteSize = Field(default=ByteSize(1 << 30), ge=10_000, description="of the file, which is begun anew")
+    keep: int = Field(default=3, ge=1, le=1000, description="former files that are kept, as FILE.1, FILE.2, …")
 
 
 class Settings(Section):
@@ -58,14 +72,17 @@ class Settings(Section):
 
     version: Literal[1] = 1
     interval: Interval = 2.0
-    policy: PolicyPath | None = Field(default=None, description="null is the policy that ships with streammon")
+    policy: PolicyPath | None = Field(default=None, description="one policy, the default; see `policies` for more")
     detectors: DetectorNames = ("nsfw", "qr", "ocr")
     models: FilePath | None = Field(default=None, description="the folder that `streammon models pull` filled")
     state: FilePath | None = Field(default=None, description="the folder of the spool and, unless set, of evidence")
     worker: str = Field(default="", max_length=100, description="the monitor's name in events; the host's if empty")
+    policies: PoliciesConfig = PoliciesConfig()
     kafka: KafkaConfig = KafkaConfig()
+    deliver: DeliverConfig = DeliverConfig()
     events: FilePath | None = None
     evidence: EvidenceConfig = EvidenceConfig()
+    records: RecordsConfig = RecordsConfig()
     http: HttpConfig | None = None
     ingest: IngestConfig = IngestConfig()
     detect: DetectConfig = DetectConfig()

@@ -9,17 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from streammon.bus import Producer
-from streammon.deliver.config import EvidenceConfig
-from streammon.deliver.console import ConsoleSink
+from streammon.deliver.config import SpoolConfig
 from streammon.deliver.deliverer import Deliverer
+from streammon.deliver.evidence_config import EvidenceConfig, deletions_folder
 from streammon.deliver.evidence_store import EvidenceStore
-from streammon.deliver.jsonl import JsonlSink
-from streammon.deliver.kafka import KafkaSink
 from streammon.deliver.outbox import Outbox
-from streammon.deliver.sinks import Sink
-from streammon.errors import SpoolError
-from streammon.fleet.config import Settings
+from streammon.errors import SpoolError, StreammonError
+from streammon.events import EvidenceKind, EvidenceStatus, Monitor
+from streammon.fleet.sinks import Outlet
 from streammon.metrics import Metrics
 
 
@@ -33,24 +30,47 @@ class Undelivered:
 
 
 class Delivery:
-    """Everything behind the judge. Raises SpoolError where the spool cannot be had."""
+    """Everything behind the judge. `evidence` says where its pictures lie (see `placed`).
 
-    def __init__(self, state: Path, sinks: Sequence[Sink], evidence: EvidenceConfig, metrics: Metrics) -> None:
+    Raises SpoolError where the spool cannot be had, EvidenceError where the evidence store cannot.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        outlets: Sequence[Outlet],
+        evidence: EvidenceConfig,
+        monitor: Monitor,
+        metrics: Metrics,
+        *,
+        spool: SpoolConfig,
+    ) -> None:
         _make_folder(state)
-        self.outbox = Outbox(state / "spool.sqlite")
+        self.outbox = Outbox(state / "spool.sqlite", max_bytes=spool.max_bytes)
         try:
-            self.outbox.register_sinks([sink.name for sink in sinks])
-        except SpoolError:
+            self.outbox.register_sinks([outlet.sink.name for outlet in outlets])
+            self.evidence = EvidenceStore(
+                self.outbox, evidence, monitor, deletions_folder(state), count=partial(_count_evidence, metrics)
+            )
+        except StreammonError:
             self.outbox.close()
             raise
-        self.deliverers = [Deliverer(self.outbox, sink) for sink in sinks]
-        self.evidence = EvidenceStore(self.outbox, evidence.folder)
-        for sink in sinks:
-            metrics.outbox_depth.labels(sink.name).set_function(partial(_number, self.outbox.depth, sink.name))
-            metrics.outbox_oldest_seconds.labels(sink.name).set_function(
-                partial(_number, self.outbox.oldest_age_s, sink.name)
-            )
+        self.deliverers = [Deliverer(self.outbox, outlet.sink, dead_letters=outlet.dead_letters) for outlet in outlets]
+        self._measure(metrics)
+
+    def _measure(self, metrics: Metrics) -> None:
+        for deliverer in self.deliverers:
+            name = deliverer.name
+            metrics.outbox_depth.labels(name).set_function(partial(_number, self.outbox.depth, name))
+            metrics.outbox_oldest_seconds.labels(name).set_function(partial(_number, self.outbox.oldest_age_s, name))
+            metrics.dead_letters.labels(name).set_function(partial(getattr, deliverer, "refused"))
+        for kind in self.outbox.gave_way:
+            metrics.gave_way.labels(kind).set_function(partial(self._gave_way, kind))
+        metrics.spool_damaged.set_function(lambda: self.outbox.set_aside is not None)
         metrics.evidence_pending.set_function(partial(_number, self.outbox.evidence_depth))
+
+    def _gave_way(self, kind: str) -> int:
+        return self.outbox.gave_way[kind]
 
     def start(self) -> None:
         """Begins to deliver what is committed, what an earlier run left behind first."""
@@ -84,15 +104,8 @@ def _number(ask: Callable[..., float | None], *args: str) -> float:
     return value if value is not None else 0.0
 
 
-def build_sinks(settings: Settings, write: Callable[[str], None] | None) -> list[Sink]:
-    """The sinks that the settings name, and the console where `write` is given. At least one must come of it."""
-    sinks: list[Sink] = [] if write is None else [ConsoleSink(write)]
-    # Kafka last: at the end each is flushed in turn, and a broker that is down takes its whole time.
-    if settings.events is not None:
-        sinks.append(JsonlSink(settings.events))
-    if settings.kafka.bootstrap is not None:
-        sinks.append(KafkaSink(Producer(settings.kafka.bootstrap, client_id=settings.kafka.client_id)))
-    return sinks
+def _count_evidence(metrics: Metrics, kind: EvidenceKind, status: EvidenceStatus) -> None:
+    metrics.evidence.labels(kind.value, status.value).inc()
 
 
 def _make_folder(state: Path) -> None:

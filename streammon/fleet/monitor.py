@@ -13,25 +13,32 @@ from time import monotonic
 from prometheus_client import CollectorRegistry
 
 from streammon import __version__
-from streammon.deliver.config import EvidenceConfig
+from streammon.deliver.evidence_config import placed
+from streammon.deliver.kafka import kafka_security
 from streammon.detect.engine import Engine
 from streammon.detect.registry import Parts, build_detectors
 from streammon.entities import Room, RoomState
 from streammon.errors import IngestCrashed, StreammonError
 from streammon.events import Monitor as MonitorName
 from streammon.fleet.commit import Committer, lost_incidents
-from streammon.fleet.config import Settings, shipped
-from streammon.fleet.delivery import Delivery, Undelivered, build_sinks
+from streammon.fleet.config import HttpConfig, RecordsConfig, Settings
+from streammon.fleet.delivery import Delivery, Undelivered
+from streammon.fleet.feedback import FeedbackReader, topic_connector
 from streammon.fleet.ingest import IngestSupervisor
 from streammon.fleet.pipeline import Pipeline
+from streammon.fleet.policies import LivePolicies, policy_book, warn_of_rules
+from streammon.fleet.recording import Recorder
 from streammon.fleet.rooms import RoomBook
+from streammon.fleet.sinks import build_outlets
 from streammon.ingest.rooms.mailbox import Mailbox
-from streammon.judge.policy import Policy, load_policy
+from streammon.judge.feedback import Feedback
+from streammon.judge.policy import Policy
 from streammon.judge.room import Now
 from streammon.metrics import Metrics
 from streammon.models.catalog import load_catalog
 from streammon.models.store import ModelStore
 from streammon.serve.app import build_app
+from streammon.serve.feedback import feedback_routes
 from streammon.serve.server import HttpServer
 
 _log = logging.getLogger(__name__)
@@ -54,24 +61,25 @@ class Monitor:
         self._warm = False
         self._closed = False
         self.metrics = Metrics(CollectorRegistry())
-        policy = load_policy(settings.policy if settings.policy is not None else shipped("policies/live-default.yaml"))
+        book = policy_book(settings)
         self._engine = _build_engine(settings, ModelStore(settings.models, load_catalog()), self.metrics)
-        evidence = _evidence_config(settings)
-        self._delivery = Delivery(settings.state, build_sinks(settings, write), evidence, self.metrics)
-        self._mailbox = Mailbox(lambda room_id: self.metrics.dropped.labels(room_id, "overdue").inc())
         name = MonitorName(version=__version__, worker=settings.worker or socket.gethostname())
+        evidence = placed(settings.evidence, settings.state)
+        outlets = build_outlets(settings, settings.state, write)
+        self._delivery = Delivery(settings.state, outlets, evidence, name, self.metrics, spool=settings.deliver.spool)
+        self._rooms: dict[str, Room] = {}
+        self._mailbox = Mailbox(lambda room_id: self.metrics.dropped.labels(room_id, "overdue").inc())
         self._book = RoomBook(name, self.metrics)
-        committer = Committer(self._delivery.outbox, evidence, lambda _: policy, self.metrics)
-        self._pipeline = Pipeline(self._mailbox, self._engine, self._book, committer, self.metrics)
+        committer = Committer(self._delivery.outbox, evidence, self._policy_of, self.metrics)
+        self._recorder = _recorder(settings.records, self.metrics)
+        self._pipeline = Pipeline(self._mailbox, self._engine, self._book, committer, self.metrics, self._recorder)
+        self._feedback = _feedback_reader(settings, self._pipeline, self.metrics)
         self._ingest = IngestSupervisor(
             settings.ingest, self._mailbox, self.metrics, self._pipeline.post, self._give_up
         )
         self._committer = committer
-        self._policy: Policy = policy
-        self._http = None
-        if settings.http is not None:
-            app = build_app(self, self.metrics.registry)
-            self._http = HttpServer(app, settings.http.host, settings.http.port)
+        self._policies = LivePolicies(book, self.metrics, self._pipeline.set_policies)
+        self._http = None if settings.http is None else self._http_server(settings.http)
 
     @property
     def http_port(self) -> int | None:
@@ -89,7 +97,12 @@ class Monitor:
     def start(self, rooms: Sequence[Room]) -> None:
         """Begins to watch the rooms. Called once, after `warm_up`."""
         self._own(rooms)
+        self._policies.start()
+        if self._recorder is not None:
+            self._recorder.start()
         self._pipeline.start()
+        if self._feedback is not None:
+            self._feedback.start()
         self._ingest.start()
         for room in rooms:
             self._ingest.add(room)
@@ -110,8 +123,13 @@ class Monitor:
         if self._closed:
             return []
         self._closed = True
+        self._policies.close()
+        if self._feedback is not None:
+            self._feedback.close()
         self._ingest.close()
         self._pipeline.close()
+        if self._recorder is not None:
+            self._recorder.close()
         left = self._delivery.close(_FLUSH_S)
         self._engine.close()
         if self._http is not None:
@@ -135,17 +153,53 @@ class Monitor:
             reasons.append(self._committer.blocked_by)
         return reasons + self.not_alive()
 
+    def knows(self, room_id: str) -> bool:
+        """See Listener."""
+        return room_id in self._rooms
+
+    def hear(self, feedback: Feedback) -> bool:
+        """See Listener."""
+        return self._pipeline.hear(feedback, 0.0)
+
+    def refused(self) -> None:
+        """See Listener."""
+        self.metrics.feedback_refused.labels("http").inc()
+
+    def _http_server(self, config: HttpConfig) -> HttpServer:
+        token = None if config.token is None else config.token.read("http.token")
+        routes = feedback_routes(self, config.host, token)
+        return HttpServer(build_app(self, self.metrics.registry, routes), config.host, config.port)
+
     def _own(self, rooms: Sequence[Room]) -> None:
         outbox = self._delivery.outbox
         lost = lost_incidents(outbox)
         now = Now(monotonic_s=monotonic(), utc=datetime.now(UTC))
+        chosen = {room.room_id: self._policies.choose(room) for room in rooms}  # all that is wrong before any is owned
         for room in rooms:
+            policy = chosen[room.room_id]
+            warn_of_rules(policy, room)
+            self._rooms[room.room_id] = room
             epoch = outbox.next_epoch(room.room_id)
             mine = [event for event in lost if event.room_id == room.room_id]
-            self._committer.commit(self._book.open(room, epoch, self._policy, mine, now), None, Flag())
+            self._committer.commit(self._book.open(room, epoch, policy, mine, now), None, Flag())
+
+    def _policy_of(self, room_id: str) -> Policy:
+        return self._policies.choose(self._rooms[room_id])
 
     def _give_up(self, error: IngestCrashed) -> None:
         self._fatal = error
+
+
+def _recorder(records: RecordsConfig, metrics: Metrics) -> Recorder | None:
+    return None if records.file is None else Recorder.to(records.file, records.max_bytes, records.keep, metrics)
+
+
+def _feedback_reader(settings: Settings, pipeline: Pipeline, metrics: Metrics) -> FeedbackReader | None:
+    kafka = settings.kafka
+    if kafka.bootstrap is None:
+        return None
+    connect = topic_connector(kafka.bootstrap, kafka.client_id, kafka_security(kafka))
+    return FeedbackReader(connect, pipeline.hear, metrics)
 
 
 def _build_engine(settings: Settings, store: ModelStore, metrics: Metrics) -> Engine:
@@ -160,10 +214,3 @@ def _build_engine(settings: Settings, store: ModelStore, metrics: Metrics) -> En
         metrics.detector_seconds.labels(detector).observe(seconds)
 
     return Engine(build_detectors(settings.detectors, parts), on_run=on_run)
-
-
-def _evidence_config(settings: Settings) -> EvidenceConfig:
-    """Evidence lies in the state folder unless the settings say where."""
-    if "folder" in settings.evidence.model_fields_set or settings.state is None:
-        return settings.evidence
-    return settings.evidence.model_copy(update={"folder": settings.state / "evidence"})

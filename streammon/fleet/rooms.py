@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from streammon.entities import Observation, Outcome, PictureState, Room, RoomState
-from streammon.events import EndReason, Monitor, StreamEvent, ViolationEvent
+from streammon.events import AuditEvent, EndReason, Monitor, StreamEvent, ViolationEvent
 from streammon.fleet.blind import BlindClock
 from streammon.fleet.watched import WatchedRoom
 from streammon.ingest.moves import FINAL, allowed
 from streammon.ingest.rooms.wire import RoomChanged, RoomPicture
+from streammon.judge.feedback import Feedback
 from streammon.judge.policy import Policy
 from streammon.judge.room import Now, RoomJudge
 from streammon.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
-Event = ViolationEvent | StreamEvent
+Event = ViolationEvent | StreamEvent | AuditEvent
 
 OVER_STATES = FINAL | {RoomState.ENDED}
 """A room in one of these has no stream, maybe for now: its incidents end."""
@@ -49,9 +50,11 @@ class RoomBook:
                 )
             return []
         events: list[Event] = []
-        if change.state in OVER_STATES:
-            end = watched.judge.close if change.state in FINAL else watched.judge.end_all
-            events += end(EndReason.STOPPED if change.state is RoomState.STOPPED else EndReason.ROOM_ENDED, now)
+        if change.state in FINAL:
+            reason = EndReason.STOPPED if change.state is RoomState.STOPPED else EndReason.ROOM_ENDED
+            events += watched.judge.close(reason, now)
+        elif change.state is RoomState.ENDED:
+            events += watched.judge.stream_over(now)
         self._count_move(watched, change.state)
         events.append(watched.moved(change, now.monotonic_s))
         return events
@@ -75,6 +78,29 @@ class RoomBook:
                 if observation.outcome is Outcome.EXAMINED:
                     watched.examined(now.monotonic_s)
                 events += watched.judge.observe(observation, now)
+        return events
+
+    def apply(self, feedback: Feedback, now: Now) -> list[Event]:
+        """What somebody says of a room, though it be over; nothing comes of it where the room is not ours."""
+        watched = self._rooms.get(feedback.room_id)
+        return [] if watched is None else list(watched.judge.apply(feedback, now))
+
+    def room(self, room_id: str) -> Room | None:
+        """A room that is ours, None where there is none of that id."""
+        watched = self._rooms.get(room_id)
+        return None if watched is None else watched.room
+
+    def withholds(self, room_id: str) -> bool:
+        """Whether the picture that was last observed in a room must not be kept."""
+        watched = self._rooms.get(room_id)
+        return watched is not None and watched.judge.withholds
+
+    def set_policies(self, choose: Callable[[Room], Policy], now: Now) -> list[Event]:
+        """The policies have changed: each room is judged by what `choose` says from now on."""
+        events: list[Event] = []
+        for watched in self._rooms.values():
+            if watched.state not in FINAL:
+                events += watched.judge.set_policy(choose(watched.room), now)
         return events
 
     def tick(self, now: Now) -> list[Event]:

@@ -1,15 +1,18 @@
-"""One thing that may be going on in one room: counts hits towards a start, and misses towards an end. Pure."""
+"""One thing that may be going on in one room: counts hits towards a start, and misses towards an end. Pure data.
+
+It is what a judge's state is made of, so it holds no rule: the policy's comes with the calls.
+"""
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from streammon.entities import Detection, Moment
 from streammon.events import Verdict
 from streammon.judge.policy import Rule
 
-_RANK = {Verdict.PASS: 0, Verdict.REVIEW: 1, Verdict.BLOCK: 2}
+MAX_HITS = 32
+"""The most detections that one picture's event names: the strongest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,94 +25,153 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """One fresh inference that bears on an incident: when, and the detections that are hits (none: a miss)."""
+    """A fresh inference that shows it: the picture's time and moment, how sure (0..1), and by which detections."""
 
     at_s: float
     moment: Moment
+    score: float
     hits: tuple[Detection, ...]
 
-    @property
-    def score(self) -> float:
-        """The strongest hit's score, 0..1."""
-        return max(hit.score for hit in self.hits)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """A picture that shows it. `look` and `hit` number the pictures examined, and those that show it, from 1."""
+
+    at_s: float
+    moment: Moment
+    score: float
+    look: int
+    hit: int
 
 
 @dataclass(slots=True, kw_only=True)
 class Incident:
     """The state of one (label, subject) in one room, from the first hit on. `verdict` is pass until it has started.
 
-    `detector` is the one whose looks count as misses: what text reading does not see says nothing about nudity.
+    `dismissed`: somebody said that it is a false alarm, so it goes on unreported until it is out of the picture.
+    `detectors` have shown it: what they do not see any more is gone. `frame` is the last picture examined, by `looked`;
+    `awaited` examined the one before. `recent` holds what may still confirm: at most twice the rule's number of hits.
     """
 
     key: Key
-    rule: Rule
-    detector: str
     incident_id: str = ""
     continues: str | None = None
     verdict: Verdict = Verdict.PASS
-    recent: deque[Look] = field(default_factory=deque)
-    early_misses_s: deque[float] = field(default_factory=deque)
-    inferences: int = 0
-    hit_count: int = 0
-    first: Look | None = None
-    last: Look | None = None
-    peak: Look | None = None
+    added_actions: tuple[str, ...] = ()
+    escalated: bool = False
+    dismissed: bool = False
+    acknowledged_by: str | None = None
+    has_feedback: bool = False
+    models: tuple[str, ...] = ()
+    recent: list[Sighting] = field(default_factory=list)
+    first: Sighting | None = None
+    last: Sighting | None = None
+    peak: Sighting | None = None
+    hits: tuple[Detection, ...] = ()
+    looks: int = 0
+    sightings: int = 0
     examined_s: float = 0.0
+    detectors: set[str] = field(default_factory=set)
+    frame: Moment | None = None
+    looked: set[str] = field(default_factory=set)
+    awaited: set[str] = field(default_factory=set)
 
     @property
     def open(self) -> bool:
         """Whether it has started."""
         return self.verdict is not Verdict.PASS
 
-    def hit(self, look: Look) -> Verdict | None:
-        """Takes a hit in. Returns the new verdict where it started or rose, else None."""
-        self.inferences += 1
-        self.hit_count += 1
-        self.examined_s = look.at_s
-        self.recent.append(look)
-        self._prune(look.at_s)
-        self.last = look
-        if self.peak is None or look.score > self.peak.score:
-            self.peak = look
-        confirmed = self._confirmed()
-        if _RANK[confirmed] <= _RANK[self.verdict]:
-            return None
-        self.verdict = confirmed
-        return confirmed
+    def start(self, verdict: Verdict) -> None:
+        """It has begun with the oldest hit that confirms it: what came before is no part of it."""
+        self.verdict = verdict
+        self.first = self.recent[0]
+        self.peak = max(self.recent, key=lambda sighting: sighting.score)
+        self.models = tuple(sorted({hit.model for hit in self.hits}))
 
-    def miss(self, at_s: float) -> bool:
-        """Takes a miss in. Returns whether that ends the incident, started or not."""
-        self.inferences += 1
-        self.examined_s = at_s
-        self._prune(at_s)
-        if not self.open:
-            self.early_misses_s.append(at_s)
+    def dismiss(self) -> None:
+        """It is a false alarm."""
+        self.verdict = Verdict.PASS
+        self.dismissed = True
+
+    def hit(self, detector: str, look: Look, rule: Rule) -> None:
+        """Takes a hit in. A second one in the same picture makes the first surer, but is no second one."""
+        self._enter(detector, look.at_s, look.moment)
+        # A combination's other parts were seen in the same picture.
+        seers = {detector, *(hit.detector for hit in look.hits)}
+        self.detectors |= seers
+        self.looked |= seers
+        if self.last is not None and self.last.moment == look.moment:
+            seen = replace(self.last, score=max(self.last.score, look.score))
+            both = dict.fromkeys((*self.hits, *look.hits))
+            self.hits = tuple(sorted(both, key=lambda hit: -hit.score))[:MAX_HITS]
+            self.recent = [*self.recent[:-1], seen]
+        else:
+            self.sightings += 1
+            seen = Sighting(at_s=look.at_s, moment=look.moment, score=look.score, look=self.looks, hit=self.sightings)
+            self.hits = look.hits[:MAX_HITS]
+            self.recent.append(seen)
+        self.last = seen
+        if self.open and self.peak is not None and seen.score > self.peak.score:
+            self.peak = seen
+        self._prune(look.at_s, rule)
+
+    def miss(self, detector: str, at_s: float, moment: Moment, rule: Rule) -> bool:
+        """Takes in that a detector did not see it. Returns whether that ends the incident, started or not.
+
+        One detector's miss ends nothing while another, that looked at the picture before, has yet to look at this one.
+        """
+        self._enter(detector, at_s, moment)
+        self._prune(at_s, rule)
+        if not self.open and not self.dismissed:
             return not self.recent
-        return self.last is not None and at_s - self.last.at_s >= self.rule.clear_after_s
+        late = self.last is not None and at_s - self.last.at_s >= rule.clear_after_s
+        return late and self.awaited <= self.looked
+
+    def confirmed(self, rule: Rule) -> Verdict:
+        """The verdict that enough recent hits agree on: the n-th strongest score's."""
+        needed = rule.confirm.hits
+        if len(self.recent) < needed:
+            return Verdict.PASS
+        scores = sorted((sighting.score for sighting in self.recent), reverse=True)
+        return rule.verdict(scores[needed - 1])
 
     def blind(self, now_s: float, blind_after_s: float) -> bool:
         """Whether nobody has looked for so long that nothing more can be said."""
         return now_s - self.examined_s >= blind_after_s
 
-    def _prune(self, now_s: float) -> None:
-        while self.recent and now_s - self.recent[0].at_s > self.rule.confirm.within:
-            self.recent.popleft()
-        if not self.open and self.recent:
-            self._begin_with(self.recent[0])
+    def shifted(self, by_s: float) -> Incident:
+        """A copy whose times are by so much later."""
+        moved = [replace(sighting, at_s=sighting.at_s + by_s) for sighting in self.recent]
+        return replace(
+            self,
+            recent=moved,
+            first=_shifted(self.first, by_s),
+            last=_shifted(self.last, by_s),
+            peak=_shifted(self.peak, by_s),
+            examined_s=self.examined_s + by_s,
+            detectors=set(self.detectors),
+            looked=set(self.looked),
+            awaited=set(self.awaited),
+        )
 
-    def _begin_with(self, first: Look) -> None:
-        """Counts anew from the oldest hit that may still lead to a start: what came before is no part of it."""
-        while self.early_misses_s and self.early_misses_s[0] < first.at_s:
-            self.early_misses_s.popleft()
-        self.first = first
-        self.hit_count = len(self.recent)
-        self.inferences = self.hit_count + len(self.early_misses_s)
-        self.peak = max(self.recent, key=lambda look: look.score)
+    def _enter(self, detector: str, at_s: float, moment: Moment) -> None:
+        """Takes note of who examines which picture."""
+        if moment != self.frame:
+            self.awaited, self.looked, self.frame = self.looked, set(), moment
+            self.looks += 1
+        self.looked.add(detector)
+        self.examined_s = at_s
 
-    def _confirmed(self) -> Verdict:
-        """The verdict that enough recent hits agree on: the n-th strongest score's."""
-        needed = self.rule.confirm.hits
-        if len(self.recent) < needed:
-            return Verdict.PASS
-        scores = sorted((look.score for look in self.recent), reverse=True)
-        return self.rule.verdict(scores[needed - 1])
+    def _prune(self, now_s: float, rule: Rule) -> None:
+        """Forgets the hits that are too old, and of those that are too many all that cannot decide any more."""
+        needed = rule.confirm.hits
+        recent = [sighting for sighting in self.recent if now_s - sighting.at_s <= rule.confirm.within_s]
+        if len(recent) > 2 * needed:
+            strong = [s for s in recent if rule.verdict(s.score) is Verdict.BLOCK][-needed:]
+            kept = {s.look for s in (*strong, *recent[-needed:])}
+            recent = [s for s in recent if s.look in kept]
+        self.recent = recent
+
+
+def _shifted(sighting: Sighting | None, by_s: float) -> Sighting | None:
+    return None if sighting is None else replace(sighting, at_s=sighting.at_s + by_s)

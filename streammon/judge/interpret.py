@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections import defaultdict
@@ -10,7 +11,8 @@ from dataclasses import replace
 
 from streammon.entities import Detection, QrReading, Source
 from streammon.judge.keywords import Match
-from streammon.judge.policy import Policy, ascii_domain
+from streammon.judge.policy import Policy, TextPolicy
+from streammon.judge.policy_file import ascii_domain
 
 # Strict on purpose: what browsers and scanners read differently (user@host, backslashes, escapes in the host, several
 # lines) is not an address that anybody should be able to have allowed.
@@ -18,7 +20,10 @@ _ADDRESS = re.compile(r"https?://([\w.-]+)(?::[0-9]*)?(?:[/?#]\S*)?", re.IGNOREC
 
 
 def interpret(detections: Iterable[Detection], policy: Policy) -> list[Detection]:
-    """The detections that the policy has a rule for, each with a label; the strongest first."""
+    """The detections that can come to anything under the policy, each with a label; the strongest first.
+
+    They say no more of what was read than the policy's `text` allows.
+    """
     found: list[Detection] = []
     for detection in detections:
         if detection.source is Source.TEXT:
@@ -27,8 +32,24 @@ def interpret(detections: Iterable[Detection], policy: Policy) -> list[Detection
             found += _code(detection, detection.qr, policy)
         else:
             found.append(detection)
-    judged = [detection for detection in found if detection.label in policy.rules]
+    judged = [
+        redacted(detection, policy.text)
+        for detection in found
+        if policy.watches(detection.label) and not any(region.covers(detection) for region in policy.regions)
+    ]
     return sorted(judged, key=lambda detection: detection.score, reverse=True)
+
+
+def redacted(detection: Detection, text: TextPolicy) -> Detection:
+    """The detection with as much of what was read as `text` allows. A code stays told apart by a digest."""
+    if text is TextPolicy.FULL:
+        return detection
+    if text is TextPolicy.HITS:
+        return replace(detection, text=None)
+    subject = detection.subject
+    if detection.qr is not None and subject is not None:
+        subject = f"sha256:{hashlib.sha256(subject.encode(errors='surrogatepass')).hexdigest()[:32]}"
+    return replace(detection, text=None, keywords=(), qr=None, subject=subject)
 
 
 def _keyword_hits(line: Detection, policy: Policy) -> list[Detection]:

@@ -1,133 +1,65 @@
-"""A platform's moderation policy: read from YAML, checked whole, resolved to one rule per label."""
+"""A platform's moderation policy, ready to judge by: one rule per label, and what holds for the whole room."""
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, model_validator
-
-from streammon.config import FilePath, Seconds, Section, line_of, load_yaml
-from streammon.errors import ConfigError, Problem
+from streammon.entities import Box, Detection, Room
 from streammon.events import Verdict
-from streammon.judge.keywords import KeywordMatcher, read_keyword_list
-from streammon.taxonomy import load_taxonomy
+from streammon.judge.keywords import KeywordMatcher
 
-_CONFIRM = re.compile(r"(\d{1,9})\s+in\s+(\S+)", re.ASCII)
-_DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)*")
+_RANK = {Verdict.PASS: 0, Verdict.REVIEW: 1, Verdict.BLOCK: 2}
+# A box that lies in an ignored region by this share of its area is a part of what is ignored.
+_INSIDE = 0.8
 
 
-class Confirm(Section):
-    """How many fresh hits, within how many seconds, make an incident. Written `3 in 10s`."""
+def above(verdict: Verdict, other: Verdict) -> bool:
+    """Whether `verdict` is the graver one."""
+    return _RANK[verdict] > _RANK[other]
 
-    hits: int = Field(ge=1, le=100)
-    within: Seconds = Field(gt=0, le=3600)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        match = _CONFIRM.fullmatch(value.strip())
-        if match is None:
-            raise ValueError("should be hits in a time, such as `3 in 10s`")
-        return {"hits": int(match[1]), "within": match[2]}
+class TextPolicy(StrEnum):
+    """How much of what was read goes into events, and anywhere else beyond the judge.
+
+    full: the whole line, and a code's payload. hits: the listed words and the payload, not the line around them. none:
+    neither; a code's subject is then a digest of its payload.
+    """
+
+    FULL = "full"
+    HITS = "hits"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirm:
+    """How many pictures with a fresh hit, within how many seconds, make an incident."""
+
+    hits: int
+    within_s: float
 
     def __str__(self) -> str:
-        return f"{self.hits} in {self.within:g}s"
+        return f"{self.hits} in {self.within_s:g}s"
 
 
-def _known_label(name: str) -> str:
-    if not load_taxonomy().expand(name):
-        raise ValueError("is no label, group or category of the taxonomy; `streammon labels` lists them")
-    return name
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escalation:
+    """What becomes of a label's n-th incident in a room within a time. `to_block`: its verdict is block."""
 
-
-def _keyword_file(path: Path, info: ValidationInfo) -> Path:
-    if not path.is_file():
-        raise ValueError("no such file; the path is relative to the policy's folder")
-    try:
-        read_keyword_list(path, "")
-    except ConfigError as error:
-        (info.context or {})["others"] += error.problems
-    return path
-
-
-def ascii_domain(name: str) -> str:
-    """A domain as DNS knows it: lower case, other scripts' labels as `xn--…` (RFC 3492). Maps no letter to another."""
-    labels = name.lower().split(".")
-    return ".".join(x if x.isascii() else f"xn--{x.encode('punycode').decode()}" for x in labels)
-
-
-def _domain(name: str) -> str:
-    if _DOMAIN.fullmatch(name) is None:
-        raise ValueError("should be a domain such as example.com, without scheme, port, path or wildcard")
-    return ascii_domain(name)
-
-
-# Strict: `review: true` is a misunderstanding, not a threshold of 1.
-Threshold = Annotated[float, Field(ge=0.0, le=1.0, strict=True)]
-LabelName = Annotated[str, AfterValidator(_known_label)]
-
-
-def _leaf_label(name: str) -> str:
-    if name not in load_taxonomy().labels:
-        raise ValueError("should be one label of the taxonomy, not a category; `streammon labels` lists them")
-    return name
-
-
-class RuleSpec(Section):
-    """What a policy says of a label, group or category. What it leaves out comes from the level above."""
-
-    review: Threshold | None = None
-    block: Threshold | None = None
-    confirm: Confirm | None = None
-    clear_after: Seconds | None = Field(default=None, gt=0)
-    severity: int | None = Field(default=None, ge=0, le=5, strict=True)
-    actions: tuple[str, ...] | None = None
-    store_evidence: bool | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> RuleSpec:
-        if self.review is not None and self.block is not None and self.review > self.block:
-            raise ValueError("`review` should not be above `block`: what is sure enough to block is also reviewed")
-        return self
-
-
-class KeywordFile(Section):
-    """A keyword list and the label that its words mean."""
-
-    file: Annotated[FilePath, AfterValidator(_keyword_file)]
-    label: Annotated[str, AfterValidator(_leaf_label)]
-
-
-class QrSpec(Section):
-    """Which codes are no violation: those that lead to one of these domains or below it."""
-
-    allow_domains: tuple[Annotated[str, AfterValidator(_domain)], ...] = ()
-
-
-class PolicyFile(Section):
-    """A policy as it is written."""
-
-    version: Literal[1]
-    id: str = Field(min_length=1, max_length=100)
-    defaults: RuleSpec = RuleSpec()
-    labels: dict[LabelName, RuleSpec]
-    keywords: tuple[KeywordFile, ...] = ()
-    qr: QrSpec = QrSpec()
-    blind_after: Seconds = Field(
-        default=60.0, gt=0, description="an incident ends when nobody could look for this long"
-    )
+    incidents: int
+    within_s: float
+    to_block: bool
+    actions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What holds for one label. A threshold is None where that verdict is never given."""
+    """What holds for one label. A threshold is None where that verdict is never given.
+
+    `cooldown_s`: for so long after an end, only a graver verdict starts the same again.
+    """
 
     review: float | None
     block: float | None
@@ -136,6 +68,8 @@ class Rule:
     severity: int
     actions: tuple[str, ...]
     store_evidence: bool
+    cooldown_s: float = 0.0
+    escalation: Escalation | None = None
 
     def verdict(self, score: float) -> Verdict:
         """The verdict that one score deserves."""
@@ -147,102 +81,86 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One of the things that a combination is made of: any of these labels, at this score or above."""
+
+    labels: frozenset[str]
+    at_least: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Combination:
+    """A label that is meant where each of the parts is seen in one picture. No label is in two parts."""
+
+    label: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """A part of the picture, in fractions of it, in which `labels` are not looked for; None: nothing is."""
+
+    box: Box
+    labels: frozenset[str] | None
+
+    def covers(self, detection: Detection) -> bool:
+        """Whether the detection is one of the labels and its box lies here. What has no box is everywhere."""
+        if detection.box is None or (self.labels is not None and detection.label not in self.labels):
+            return False
+        return _share_inside(detection.box, self.box) >= _INSIDE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exemption:
+    """Rooms, and all rooms of tenants, that some labels (None: all) are not reported of."""
+
+    rooms: frozenset[str]
+    tenants: frozenset[str]
+    labels: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A policy, ready to judge by. `version` is a digest of the policy's and its keyword lists' text."""
+    """A policy. `version` is a digest of its text and its keyword lists', `files` where they stand.
+
+    `grace_s`: a stream that is over and comes back within it goes on with its incidents.
+    """
 
     id: str
     version: str
-    rules: dict[str, Rule]
+    rules: Mapping[str, Rule]
     matcher: KeywordMatcher
     qr_allow_domains: tuple[str, ...]
     blind_after_s: float
+    grace_s: float = 0.0
+    text: TextPolicy = TextPolicy.FULL
+    combinations: tuple[Combination, ...] = ()
+    regions: tuple[Region, ...] = ()
+    exemptions: tuple[Exemption, ...] = ()
+    files: tuple[Path, ...] = ()
+
+    def watches(self, label: str | None) -> bool:
+        """Whether a detection of the label can come to anything: by its own rule, or as part of a combination."""
+        return label in self.rules or any(label in part.labels for c in self.combinations for part in c.parts)
+
+    def judged_in(self, room: Room) -> frozenset[str]:
+        """The labels that are reported of a room."""
+        judged = frozenset(self.rules)
+        for exemption in self.exemptions:
+            if room.room_id in exemption.rooms or room.tenant in exemption.tenants:
+                judged -= exemption.labels if exemption.labels is not None else judged
+        return judged
 
 
-# What holds where a policy says nothing.
-_FALLBACK = RuleSpec(
-    confirm=Confirm(hits=1, within=10.0), clear_after=10.0, severity=3, actions=(), store_evidence=True
-)
-# Pictures of minors in sexual context: never kept unless a policy says so of the label itself, not of its category.
-_NEVER_STORED = frozenset({"pornography.child", "minors.soft_porn"})
+def _share_inside(box: Box, region: Box) -> float:
+    """How much of the box's area lies in the region, 0..1; of a box without area, whether its corner does."""
+    across = _overlap(box.x, box.w, region.x, region.w)
+    down = _overlap(box.y, box.h, region.y, region.h)
+    return across * down
 
 
-def load_policy(path: Path) -> Policy:
-    """The policy in a file. Raises ConfigError with every problem of it and of its keyword lists."""
-    problems: list[Problem] = []
-    written = load_yaml(path, PolicyFile, problems)
-    rules = _resolve(written)
-    problems = [*_unheard_lists(path, written, rules), *_reversed_thresholds(path, written, rules), *problems]
-    if problems:
-        raise ConfigError(problems)
-    digest = hashlib.sha256()
-    for file in (path, *(entry.file for entry in written.keywords)):
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return Policy(
-        id=written.id,
-        version=digest.hexdigest()[:12],
-        rules=rules,
-        matcher=KeywordMatcher([read_keyword_list(entry.file, entry.label) for entry in written.keywords]),
-        qr_allow_domains=written.qr.allow_domains,
-        blind_after_s=written.blind_after,
-    )
-
-
-def _unheard_lists(path: Path, written: PolicyFile, rules: Mapping[str, Rule]) -> list[Problem]:
-    unheard = [(index, entry.label) for index, entry in enumerate(written.keywords) if entry.label not in rules]
-    return [
-        Problem(
-            file=str(path),
-            line=line_of(path, ("keywords", index, "label")),
-            key=f"keywords[{index}].label",
-            reason=f"{label} has no threshold under `labels`, so its words would never be reported",
-        )
-        for index, label in unheard
-    ]
-
-
-def _reversed_thresholds(path: Path, written: PolicyFile, rules: Mapping[str, Rule]) -> list[Problem]:
-    """Thresholds that are in order where they stand, but not once a label has inherited the other one."""
-    found: dict[str, Problem] = {}
-    for label, rule in rules.items():
-        if rule.review is None or rule.block is None or rule.review <= rule.block:
-            continue
-        name = next(name for name in _levels(label) if name in written.labels)
-        reason = f"gives {label} a `review` of {rule.review:g} above its `block` of {rule.block:g} (one is inherited)"
-        line = line_of(path, ("labels", name))
-        found.setdefault(name, Problem(file=str(path), line=line, key=f"labels.{name}", reason=reason))
-    return list(found.values())
-
-
-def _resolve(written: PolicyFile) -> dict[str, Rule]:
-    """The rule of every label that the policy gives a threshold, the most specific name's word first."""
-    rules: dict[str, Rule] = {}
-    for label in load_taxonomy().labels:
-        levels = [written.labels[name] for name in _levels(label) if name in written.labels]
-        if levels:
-            rule = _merge(label, written.labels.get(label), [*levels, written.defaults, _FALLBACK])
-            if rule.review is not None or rule.block is not None:
-                rules[label] = rule
-    return rules
-
-
-def _levels(label: str) -> list[str]:
-    """`violence.weapon.gun`, `violence.weapon`, `violence`."""
-    parts = label.split(".")
-    return [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
-
-
-def _merge(label: str, own: RuleSpec | None, specs: list[RuleSpec]) -> Rule:
-    """What `specs` say, the first before the others; `own` is what stands under the label's own name."""
-    said: dict[str, Any] = {}
-    for spec in reversed(specs):
-        said.update({key: value for key in RuleSpec.model_fields if (value := getattr(spec, key)) is not None})
-    asked_for = own is not None and own.store_evidence is True
-    return Rule(
-        review=said.get("review"),
-        block=said.get("block"),
-        confirm=said["confirm"],
-        clear_after_s=said["clear_after"],
-        severity=said["severity"],
-        actions=said["actions"],
-        store_evidence=said["store_evidence"] and (asked_for or label not in _NEVER_STORED),
-    )
+def _overlap(start: float, length: float, from_: float, size: float) -> float:
+    """The share of [start, start + length] that lies in [from_, from_ + size]."""
+    if length <= 0:
+        return float(from_ <= start <= from_ + size)
+    return max(0.0, min(start + length, from_ + size) - max(start, from_)) / length

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -9,7 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 
 class Health(Protocol):
@@ -22,8 +23,11 @@ class Health(Protocol):
         """Why it cannot watch rooms right now."""
 
 
-def build_app(health: Health, registry: CollectorRegistry) -> Starlette:
-    """`/livez` and `/readyz` answer 200 or 503 with the reasons, `/metrics` in the Prometheus text format."""
+def build_app(health: Health, registry: CollectorRegistry, more: Sequence[BaseRoute] = ()) -> Starlette:
+    """`/livez` and `/readyz` answer 200 or 503 with the reasons, `/metrics` in the Prometheus text format.
+
+    `more` is served beside them.
+    """
 
     def livez(_: Request) -> Response:
         return _answer(health.not_alive())
@@ -34,7 +38,8 @@ def build_app(health: Health, registry: CollectorRegistry) -> Starlette:
     def metrics(_: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-    return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)])
+    health_routes = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
+    return Starlette(routes=[*health_routes, *more])
 
 
 def _answer(reasons: list[str]) -> Response:

@@ -17,13 +17,14 @@ import pytest
 
 from sample_streams.broker import Broker, bootstrap_or_embedded
 from streammon.backoff import Backoff
-from streammon.bus import Consumer, Message, Producer, Received
+from streammon.bus import Consumer, Message, Producer, Published, Received
 from streammon.deliver.deliverer import Deliverer
 from streammon.deliver.envelope import Envelope
 from streammon.deliver.kafka import KafkaSink
 from streammon.deliver.outbox import Outbox
 from streammon.deliver.pump import PumpState
 from streammon.deliver.schemas import FOLDER
+from streammon.deliver.sinks import Refusal
 from streammon.entities import RoomState
 from streammon.errors import DeliveryError
 from streammon.events import Monitor, StreamEvent
@@ -178,7 +179,7 @@ def test_a_broker_that_was_away_is_connected_to_again(broker: Broker) -> None:
     producer = Producer(broker.bootstrap, timeout_s=2.0)
     producer.ensure_topics(["t"])
     producer.ensure_topics(["t"])
-    assert producer.publish([numbered(number) for number in range(5)]) == 5
+    assert producer.publish([numbered(number) for number in range(5)]) == Published(count=5)
     broker.stop()
     with pytest.raises(DeliveryError, match=broker.bootstrap):
         producer.publish([numbered(5)])
@@ -187,7 +188,7 @@ def test_a_broker_that_was_away_is_connected_to_again(broker: Broker) -> None:
     broker.restart()
 
     tombstone = Message(topic="t", key=b"k", value=None)
-    assert producer.publish([numbered(5), tombstone]) == 2
+    assert producer.publish([numbered(5), tombstone]) == Published(count=2)
     producer.close()
 
 
@@ -195,13 +196,13 @@ def test_a_broker_that_forgot_our_sequence_numbers_is_published_to_again(broker:
     producer = Producer(broker.bootstrap, timeout_s=5.0)
     producer.ensure_topics(["t"])
     time.sleep(BROKER_SAVES_S)
-    assert [producer.publish([numbered(number)]) for number in range(5)] == [1] * 5
+    assert [producer.publish([numbered(number)]).count for number in range(5)] == [1] * 5
     broker.kill()
     broker.restart()
 
     with pytest.raises(DeliveryError, match="OutOfOrderSequenceNumber"):
         producer.publish([numbered(5)])
-    assert [producer.publish([numbered(number)]) for number in range(5, 8)] == [1] * 3
+    assert [producer.publish([numbered(number)]).count for number in range(5, 8)] == [1] * 3
     producer.close()
 
 
@@ -212,8 +213,9 @@ class Recorder(KafkaSink):
         super().__init__(producer)
         self.acknowledged_s: dict[str, float] = {}
 
-    def send(self, envelopes: Sequence[Envelope]) -> int:
+    def send(self, envelopes: Sequence[Envelope]) -> int | Refusal:
         taken = super().send(envelopes)
+        assert isinstance(taken, int)
         self.acknowledged_s.update(dict.fromkeys((sent.event_id for sent in envelopes[:taken]), time.monotonic()))
         return taken
 

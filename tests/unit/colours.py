@@ -15,7 +15,8 @@ from streammon.deliver.outbox import Outbox
 from streammon.entities import Detection, Frame, Image, Moment, Room, RoomState, Source
 from streammon.events import Monitor, StreamEvent, ViolationEvent
 from streammon.ingest.rooms.wire import RoomChanged
-from streammon.judge.policy import Policy, load_policy
+from streammon.judge.policy import Policy
+from streammon.judge.policy_load import load_policy
 from streammon.judge.room import Now
 from streammon.metrics import Metrics
 

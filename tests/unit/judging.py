@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from streammon.entities import Detection, Moment, Observation, Outcome, QrReading, Room, Source
-from streammon.events import Monitor
+from streammon.events import AuditEvent, FeedbackAction, Monitor, ViolationEvent
+from streammon.judge.feedback import Feedback
 from streammon.judge.keywords import KeywordList, KeywordMatcher
-from streammon.judge.policy import Confirm, Policy, Rule, ascii_domain
+from streammon.judge.policy import (
+    Combination,
+    Confirm,
+    Escalation,
+    Exemption,
+    Part,
+    Policy,
+    Region,
+    Rule,
+    TextPolicy,
+)
+from streammon.judge.policy_file import HitsIn, ascii_domain
 from streammon.judge.room import Now, RoomJudge
 
 AT = datetime(2025, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -55,11 +68,12 @@ def look(
     *detections: Detection,
     detector: str = "nsfw",
     outcome: Outcome = Outcome.EXAMINED,
+    labels: Sequence[str] = (),
 ) -> Observation:
     return Observation(
         room_id=ROOM.room_id,
         detector=detector,
-        labels=frozenset(),
+        labels=frozenset(labels),
         outcome=outcome,
         moment=moment(at_s),
         at_s=at_s,
@@ -67,26 +81,55 @@ def look(
     )
 
 
+def confirm_in(text: str) -> Confirm:
+    spec = HitsIn.model_validate(text)
+    return Confirm(hits=spec.count, within_s=spec.within)
+
+
 def rule(
-    review: float | None = 0.6, block: float | None = 0.9, *, confirm: str = "1 in 10s", clear_after_s: float = 5.0
+    review: float | None = 0.6,
+    block: float | None = 0.9,
+    *,
+    confirm: str = "1 in 10s",
+    clear_after_s: float = 5.0,
+    cooldown_s: float = 0.0,
+    escalation: Escalation | None = None,
+    store_evidence: bool = True,
 ) -> Rule:
     return Rule(
         review=review,
         block=block,
-        confirm=Confirm.model_validate(confirm),
+        confirm=confirm_in(confirm),
         clear_after_s=clear_after_s,
         severity=4,
         actions=("cut",),
-        store_evidence=True,
+        store_evidence=store_evidence,
+        cooldown_s=cooldown_s,
+        escalation=escalation,
     )
 
 
+def escalation(incidents: int, within_s: float = 600.0, *, to_block: bool = True, actions: str = "") -> Escalation:
+    return Escalation(incidents=incidents, within_s=within_s, to_block=to_block, actions=tuple(actions.split()))
+
+
+def combination(label: str, *parts: tuple[str, float]) -> Combination:
+    """Each part is labels, divided by spaces, and how sure they must be."""
+    made = (Part(labels=frozenset(labels.split()), at_least=at_least) for labels, at_least in parts)
+    return Combination(label=label, parts=tuple(made))
+
+
 def policy(
-    rules: dict[str, Rule],
+    rules: Mapping[str, Rule],
     *,
     lists: Sequence[KeywordList] = (),
     allow_domains: Sequence[str] = (),
     blind_after_s: float = 60.0,
+    grace_s: float = 0.0,
+    text: TextPolicy = TextPolicy.FULL,
+    combinations: Sequence[Combination] = (),
+    regions: Sequence[Region] = (),
+    exemptions: Sequence[Exemption] = (),
 ) -> Policy:
     return Policy(
         id="test",
@@ -95,11 +138,29 @@ def policy(
         matcher=KeywordMatcher(lists),
         qr_allow_domains=tuple(ascii_domain(domain) for domain in allow_domains),
         blind_after_s=blind_after_s,
+        grace_s=grace_s,
+        text=text,
+        combinations=tuple(combinations),
+        regions=tuple(regions),
+        exemptions=tuple(exemptions),
     )
 
 
-def judge(rules: dict[str, Rule], *, epoch: int = 1, blind_after_s: float = 60.0) -> RoomJudge:
-    return RoomJudge(ROOM, epoch, policy(rules, blind_after_s=blind_after_s), MONITOR)
+def judge(rules: Mapping[str, Rule], *, epoch: int = 1, blind_after_s: float = 60.0) -> RoomJudge:
+    return judge_by(policy(rules, blind_after_s=blind_after_s), epoch=epoch)
+
+
+def judge_by(judging: Policy, *, epoch: int = 1, room: Room = ROOM) -> RoomJudge:
+    return RoomJudge(room, epoch, judging, MONITOR)
+
+
+def say(action: str, by: str = "ann", at_s: float = 0.0, **fields: Any) -> Feedback:
+    whole = {"action": FeedbackAction(action), "room_id": ROOM.room_id, "by": by, "at": now(at_s).utc, **fields}
+    return Feedback(**whole)
+
+
+def violations(events: Sequence[ViolationEvent | AuditEvent]) -> list[ViolationEvent]:
+    return [event for event in events if isinstance(event, ViolationEvent)]
 
 
 def keywords(*words: str, name: str = "contact", label: str = CONTACT) -> KeywordList:

@@ -14,9 +14,11 @@ from typer.testing import CliRunner, Result
 from streammon import __version__
 from streammon.cli import app
 from streammon.cli.watch import _allowing
+from streammon.entities import Room
 from streammon.fleet.config import Settings, load_settings, shipped
+from streammon.fleet.policies import policy_book
 from streammon.ingest.config import IngestConfig
-from streammon.judge.policy import load_policy
+from streammon.judge.policy_load import load_policy
 from streammon.models.catalog import load_catalog
 from streammon.taxonomy import load_taxonomy
 from tests.unit.judging import write
@@ -62,8 +64,10 @@ def test_shipped_policies_are_valid(path: Path) -> None:
     assert policy.id == path.stem
 
 
-def test_the_shipped_settings_name_a_shipped_policy() -> None:
-    assert load_settings(CONFIGS / "streammon.yaml").policy in set(CONFIGS.glob("policies/*.yaml"))
+def test_the_shipped_settings_name_shipped_policies() -> None:
+    settings = load_settings(CONFIGS / "streammon.yaml")
+    assert settings.policies.folder == CONFIGS / "policies"
+    assert policy_book(settings).choose(Room(room_id="r", url="x")).id == "live-default"
 
 
 def test_check_tells_every_fault_of_all_files_in_one_go(tmp_path: Path) -> None:
@@ -224,3 +228,10 @@ def test_the_installed_command_runs() -> None:
     command = [sys.executable, "-c", "from streammon.cli import main; main()", "version"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{__version__}\n", "")
+
+
+@pytest.mark.parametrize("section", ["http: {token: s3cret}", "deliver: {webhook: {url: 'http://u:s3cret@h/'}}"])
+def test_a_secret_that_is_written_in_clear_is_not_repeated(tmp_path: Path, section: str) -> None:
+    result = run("check", "-c", write(tmp_path, "streammon.yaml", f"version: 1\n{section}\n"))
+    assert result.exit_code == 2
+    assert "s3cret" not in result.output

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
-from streammon.deliver.console import ConsoleSink, describe, printable
+from streammon.deliver.console import ConsoleSink, StdoutSink, describe, printable
 from streammon.deliver.envelope import Envelope
 from streammon.entities import RoomState
-from streammon.events import EndReason, StreamEvent, ViolationEvent
+from streammon.events import (
+    AuditEvent,
+    EndReason,
+    EvidenceEvent,
+    EvidenceKind,
+    EvidenceStatus,
+    FeedbackAction,
+    StreamEvent,
+    ViolationEvent,
+)
+from streammon.judge.feedback import Feedback
 from streammon.judge.room import RoomJudge
 from tests.unit.judging import (
     ADULT,
@@ -44,7 +56,7 @@ STREAM = StreamEvent(
 )
 
 
-def told(event: ViolationEvent | StreamEvent) -> str:
+def told(event: ViolationEvent | StreamEvent | AuditEvent) -> str:
     envelope = Envelope.of(event)
     return describe(envelope.dataschema, envelope.value)
 
@@ -115,3 +127,46 @@ def test_the_sink_writes_one_line_per_event_and_takes_them_all() -> None:
     assert lines == [told(started()), told(STREAM)]
     sink.close()
     sink.close()
+
+
+def test_stdout_gets_whole_cloud_events_a_line_each() -> None:
+    lines: list[str] = []
+    sink = StdoutSink(lines.append)
+    sealed = [Envelope.of(started()), Envelope.of(STREAM)]
+
+    assert sink.send(sealed) == 2
+    sink.close()
+    assert [json.loads(line)["id"] for line in lines] == [envelope.event_id for envelope in sealed]
+    assert not any("\n" in line for line in lines)
+
+
+def test_a_picture_says_what_became_of_it() -> None:
+    event = EvidenceEvent(
+        incident_id="i",
+        room_id="room\x1b[2J",
+        tenant="default",
+        passthrough={},
+        kind=EvidenceKind.SNAPSHOT,
+        status=EvidenceStatus.LOST,
+        url=None,
+        sha256="ab",
+        reason="spool_full",
+        at=datetime(2025, 3, 4, 5, 6, 7, tzinfo=UTC),
+        monitor=STREAM.monitor,
+    )
+    sealed = Envelope.of(event)
+
+    told_of = describe(sealed.dataschema, sealed.value)
+    assert told_of == "05:06:07  PICTURE lost         room\N{REPLACEMENT CHARACTER}[2J  snapshot  (spool_full)"
+
+
+def test_feedback_says_who_said_what_of_which_label() -> None:
+    subject = judge({ADULT: rule()})
+    subject.observe(look(1, picture(0.75)), now(1))
+    said = Feedback(action=FeedbackAction.FALSE_ALARM, room_id="room-1", by="ann\x1b", at=AT, label="pornography")
+    audit, _end = subject.apply(said, now(2))
+    assert told(audit) == (
+        "05:06:09  SAID    false_alarm  room-1  applied, by ann\N{REPLACEMENT CHARACTER}  (pornography.adult)"
+    )
+    again, *_ = subject.apply(said, now(3))
+    assert told(again).endswith("no_match, by ann\N{REPLACEMENT CHARACTER}  (pornography)")

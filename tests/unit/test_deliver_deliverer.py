@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import threading
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise, takewhile
 from pathlib import Path
 
+import jsonschema
+import msgspec
 import pytest
 
 from streammon.backoff import Backoff
+from streammon.deliver.dead_letters import DeadLetter, DeadLetters
 from streammon.deliver.deliverer import Deliverer
 from streammon.deliver.envelope import Envelope
 from streammon.deliver.memory import MemorySink
 from streammon.deliver.outbox import Outbox
 from streammon.deliver.pump import PumpState, PumpStatus
+from streammon.deliver.schemas import FOLDER
+from streammon.deliver.sinks import Refusal
 from streammon.errors import DeliveryError
 
 FLUSH_S = 30.0
@@ -146,7 +155,7 @@ class BrokenSink(MemorySink):
         super().__init__()
         self.bugs = bugs
 
-    def send(self, envelopes: Sequence[Envelope]) -> int:
+    def send(self, envelopes: Sequence[Envelope]) -> int | Refusal:
         if self.bugs:
             self.bugs -= 1
             raise ZeroDivisionError
@@ -230,3 +239,121 @@ def test_memory_sink_takes_what_it_may() -> None:
         sink.send(envelopes(4, 5))
     assert sink.taken == envelopes(2, 3)
     sink.close()
+
+
+class PickySink(MemorySink):
+    """A sink that can never take one event: it takes what is before it, then refuses."""
+
+    def __init__(self, never: str, *, name: str = "memory") -> None:
+        super().__init__(name)
+        self.never = never
+
+    def send(self, envelopes: Sequence[Envelope]) -> int | Refusal:
+        before = list(takewhile(lambda envelope: envelope.event_id != self.never, envelopes))
+        return super().send(before) if before else Refusal(reason="TooLarge")
+
+
+def test_what_a_sink_can_never_take_is_a_dead_letter_and_holds_nothing_up(
+    outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink, graveyard = PickySink("incident:3"), MemorySink("graveyard")
+    deliverer = Deliverer(outbox, sink, dead_letters=DeadLetters(graveyard, clock=lambda: 1795418100.5))
+    outbox.commit(envelopes(1, 5))
+    with caplog.at_level(logging.WARNING):
+        deliverer.start()
+        assert deliverer.flush(FLUSH_S)
+    assert deliverer.close()
+
+    assert sink.taken == [*envelopes(1, 2), *envelopes(4, 5)]
+    assert deliverer.refused == 1
+    assert caplog.messages == ["sink memory: never takes incident:3 (TooLarge): a dead letter"]
+    (letter,) = graveyard.taken
+    told = msgspec.json.decode(letter.value, type=DeadLetter)
+    assert (letter.event_id, letter.topic, letter.key) == ("incident:3:memory", "streammon.dlq", "room")
+    assert (told.event_id, told.topic, told.reason, told.sink) == (
+        "incident:3",
+        "streammon.violations",
+        "TooLarge",
+        "memory",
+    )
+    assert told.at == datetime(2026, 11, 23, 7, 15, 0, 500000, UTC)
+    assert (told.size_bytes, told.value) == (2, "{}")
+    jsonschema.Draft202012Validator(json.loads((FOLDER / "dead-letter.v1.json").read_text(encoding="utf-8"))).validate(
+        json.loads(letter.value)
+    )
+
+
+def test_a_dead_letter_keeps_the_beginning_of_what_is_large() -> None:
+    graveyard = MemorySink()
+    (small,) = envelopes(1, 1)
+    DeadLetters(graveyard).bury(replace(small, value="直".encode() * 100_000), "TooLarge", "kafka")
+
+    letter = msgspec.json.decode(graveyard.taken[0].value, type=DeadLetter)
+    assert letter.size_bytes == 300_000
+    assert set(letter.value[:-1]) == {"直"}
+    assert 65_536 <= len(letter.value.encode()) < 65_540
+
+
+def test_without_a_place_for_dead_letters_it_waits_and_says_for_what(outbox: Outbox) -> None:
+    sink = PickySink("incident:1")
+    deliverer = Deliverer(outbox, sink, backoff=Backoff(first_s=600.0, cap_s=600.0))
+    outbox.commit(envelopes(1, 2))
+    deliverer.start()
+
+    assert not deliverer.flush(0.05)
+    assert deliverer.close()
+    assert outbox.depth("memory") == 2
+
+
+def test_a_dead_letter_that_cannot_be_kept_waits_and_comes_again(outbox: Outbox) -> None:
+    graveyard = MemorySink("graveyard")
+    graveyard.refuse("disk is full")
+    recovery = Recovery(graveyard, after=3)
+    sink = PickySink("incident:1")
+    deliverer = Deliverer(outbox, sink, dead_letters=DeadLetters(graveyard), backoff=Backoff(draw=recovery))
+    recovery.deliverer = deliverer
+    outbox.commit(envelopes(1, 2))
+    deliverer.start()
+
+    assert deliverer.flush(FLUSH_S)
+    assert deliverer.close()
+    assert recovery.statuses[0].reason == "graveyard: disk is full"
+    assert [letter.event_id for letter in graveyard.taken] == ["incident:1:memory"]
+    assert sink.taken == envelopes(2, 2)
+
+
+def test_a_graveyard_that_refuses_is_waited_for(outbox: Outbox) -> None:
+    dead_letters = DeadLetters(PickySink("incident:1:memory", name="graveyard"))
+
+    with pytest.raises(DeliveryError, match="graveyard: refuses even dead letters: TooLarge"):
+        dead_letters.bury(envelopes(1, 1)[0], "TooLarge", "memory")
+    dead_letters.close()
+
+
+class SlowSink(MemorySink):
+    """A sink that hangs, as in a wait for a broker's metadata, until let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered, self.go_on = threading.Event(), threading.Event()
+
+    def send(self, envelopes: Sequence[Envelope]) -> int | Refusal:
+        self.entered.set()
+        assert self.go_on.wait(FLUSH_S)
+        return super().send(envelopes)
+
+
+def test_who_judges_never_waits_for_a_sink(outbox: Outbox) -> None:
+    sink = SlowSink()
+    deliverer = Deliverer(outbox, sink)
+    deliverer.start()
+    outbox.commit(envelopes(1, 1))
+    assert sink.entered.wait(FLUSH_S)
+    for number in range(2, 51):  # on this thread, the judge's: it would never end if it waited
+        outbox.commit(envelopes(number, number))
+
+    assert outbox.depth("memory") == 50
+    sink.go_on.set()
+    assert deliverer.flush(FLUSH_S)
+    assert deliverer.close()
+    assert sink.taken == envelopes(1, 50)

@@ -11,14 +11,18 @@ import jsonschema
 import msgspec
 import pytest
 
-from streammon.deliver.envelope import Envelope
+from streammon.deliver.envelope import Envelope, Importance
 from streammon.deliver.schemas import EVENTS, FOLDER, schema_text
 from streammon.entities import Box, KeywordHit, Moment, PersonMatch, QrReading, RoomState, Source
 from streammon.events import (
+    AuditedIncident,
+    AuditEvent,
+    AuditOutcome,
     BlindTime,
     EndReason,
     Evidence,
     EvidenceStatus,
+    FeedbackAction,
     Hit,
     Monitor,
     Phase,
@@ -97,8 +101,32 @@ STREAM = StreamEvent(
     blind=(BlindTime(cause="stalled", seconds=3.5),),
 )
 
-BOTH = pytest.mark.parametrize(
-    ("name", "event"), [("violation.v1.json", VIOLATION), ("stream.v1.json", STREAM)], ids=["violation", "stream"]
+AUDIT = AuditEvent(
+    feedback_id="9b1c7c1e-7d2b-5a53-9c55-0d8a7b3c1a11",
+    room_id="直播间/7",
+    tenant="default",
+    owner_epoch=7,
+    action=FeedbackAction.FALSE_ALARM,
+    outcome=AuditOutcome.APPLIED,
+    by="ann",
+    at=AT - timedelta(seconds=2),
+    seconds=None,
+    note="舞蹈",
+    label="advertising",
+    subject=None,
+    incidents=(
+        AuditedIncident(
+            incident_id="i", label="advertising.contact", subject="contacts", models=("pp-ocrv6",), first_feedback=True
+        ),
+    ),
+    processed_at=AT,
+    monitor=MONITOR,
+)
+
+ALL = pytest.mark.parametrize(
+    ("name", "event"),
+    [("violation.v1.json", VIOLATION), ("stream.v1.json", STREAM), ("audit.v1.json", AUDIT)],
+    ids=["violation", "stream", "audit"],
 )
 
 
@@ -128,6 +156,14 @@ def test_stream_envelope_has_its_own_type_and_topic() -> None:
 
     assert (envelope.type, envelope.topic) == ("streammon.stream.v1", "streammon.streams")
     assert envelope.event_id == "直播间/7:7:1"
+
+
+def test_audit_envelope_is_of_the_room_and_of_when_it_was_applied() -> None:
+    envelope = Envelope.of(AUDIT)
+
+    assert (envelope.type, envelope.topic) == ("streammon.audit.v1", "streammon.audit")
+    assert (envelope.key, envelope.event_id) == ("直播间/7", "9b1c7c1e-7d2b-5a53-9c55-0d8a7b3c1a11")
+    assert envelope.time == "2025-03-04T05:06:07.890000Z"
 
 
 def test_time_is_utc_whatever_zone_the_event_was_made_in() -> None:
@@ -171,30 +207,32 @@ def test_structured_mode_is_one_line_around_the_same_data() -> None:
     }
 
 
-@BOTH
-def test_events_can_be_read_back_unchanged(name: str, event: ViolationEvent | StreamEvent) -> None:
+@ALL
+def test_events_can_be_read_back_unchanged(name: str, event: ViolationEvent | StreamEvent | AuditEvent) -> None:
     assert msgspec.json.decode(Envelope.of(event).value, type=type(event)) == event
 
 
-@BOTH
+@ALL
 def test_schema_files_are_what_the_code_generates(name: str, event: object) -> None:
     stored = (FOLDER / name).read_text(encoding="utf-8")
 
     assert stored == schema_text(name), "run: python -m streammon.deliver.schemas"
 
 
-@BOTH
-def test_envelope_names_the_schemas_id(name: str, event: ViolationEvent | StreamEvent) -> None:
+@ALL
+def test_envelope_names_the_schemas_id(name: str, event: ViolationEvent | StreamEvent | AuditEvent) -> None:
     assert json.loads(schema_text(name))["$id"] == Envelope.of(event).dataschema == EVENTS[name][1]
 
 
-@BOTH
-def test_events_are_valid_by_their_schema(name: str, event: ViolationEvent | StreamEvent) -> None:
+@ALL
+def test_events_are_valid_by_their_schema(name: str, event: ViolationEvent | StreamEvent | AuditEvent) -> None:
     assert errors(name, json.loads(Envelope.of(event).value)) == []
 
 
-@BOTH
-def test_schema_wants_every_field_and_tolerates_new_ones(name: str, event: ViolationEvent | StreamEvent) -> None:
+@ALL
+def test_schema_wants_every_field_and_tolerates_new_ones(
+    name: str, event: ViolationEvent | StreamEvent | AuditEvent
+) -> None:
     document: dict[str, Any] = json.loads(Envelope.of(event).value)
 
     for field in document:
@@ -217,3 +255,46 @@ def test_schema_refuses_values_out_of_range(field: str, value: object) -> None:
     document = json.loads(Envelope.of(VIOLATION).value)
 
     assert errors("violation.v1.json", {**document, field: value})
+
+
+def test_updates_give_way_before_stream_events_and_those_before_the_rest() -> None:
+    phases = [Phase.START, Phase.UPDATE, Phase.END]
+    importance = [Envelope.of(replace(VIOLATION, phase=phase)).importance for phase in phases]
+
+    assert importance == [Importance.KEPT, Importance.UPDATE, Importance.KEPT]
+    assert Envelope.of(STREAM).importance is Importance.STREAM
+    assert Envelope.of(AUDIT).importance is Importance.KEPT
+    assert Importance.UPDATE < Importance.STREAM < Importance.KEPT
+
+
+def test_importance_is_not_published() -> None:
+    update = Envelope.of(replace(VIOLATION, phase=Phase.UPDATE))
+
+    assert b"importance" not in update.structured()
+    assert all("importance" not in name for name, _ in update.kafka_headers())
+
+
+@pytest.mark.parametrize("headers_only", [True, False])
+def test_what_kafka_carries_is_opened_again(headers_only: bool) -> None:
+    sealed = Envelope.of(STREAM)
+    headers = sealed.kafka_headers() if headers_only else (("Content-Type", b"application/cloudevents+json"),)
+    value = sealed.value if headers_only else sealed.structured()
+
+    opened = Envelope.received(sealed.topic, sealed.key.encode(), headers, value)
+
+    assert opened == replace(sealed, importance=Importance.KEPT)
+
+
+@pytest.mark.parametrize(
+    ("headers", "value"),
+    [
+        ((), b"{}"),
+        ((("ce_id", b"\xff"),), b"{}"),
+        ((("content-type", b"application/cloudevents+json"),), b"not json"),
+        ((("content-type", b"application/cloudevents+json"),), b'{"id":"1"}'),
+        ((("content-type", b"application/cloudevents+json"),), b'{"id":1,"data":{}}'),
+    ],
+)
+def test_what_is_none_of_ours_is_told(headers: tuple[tuple[str, bytes], ...], value: bytes) -> None:
+    with pytest.raises(ValueError, match="is no CloudEvent of ours"):
+        Envelope.received("t", b"k", headers, value)

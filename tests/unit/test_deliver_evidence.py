@@ -1,65 +1,22 @@
-"""Pictures become evidence: encoded right, named safely, and in the folder in the end whatever stood in the way."""
+"""A picture becomes evidence: encoded right, filed under its event, or withheld."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from streammon.backoff import Backoff
-from streammon.deliver.config import EvidenceConfig
-from streammon.deliver.evidence import (
-    evidence_key,
-    evidence_url,
-    file_snapshot,
-    snapshot,
-    withhold,
-)
-from streammon.deliver.evidence_store import EvidenceStore
-from streammon.deliver.outbox import Outbox
-from streammon.deliver.pump import PumpState
-from streammon.deliver.records import EvidenceRecord
+from streammon.deliver.evidence import file_snapshot, picture_event, snapshot, withhold
+from streammon.deliver.evidence_config import EvidenceConfig, placed
+from streammon.deliver.picture_stores import picture_url
 from streammon.errors import EvidenceError
-from streammon.events import EvidenceStatus
-
-AT = datetime(2025, 3, 4, 5, 6, 7, 890000, tzinfo=UTC)
-HASH = "0123456789abcdef" * 4
-NOBODY = 65534
-FLUSH_S = 30.0
-
-
-def picture(number: int) -> EvidenceRecord:
-    jpeg = b"\xff\xd8%d" % number
-    key = evidence_key("room", f"incident{number}", AT, hashlib.sha256(jpeg).hexdigest())
-    return EvidenceRecord(key=key, sha256=hashlib.sha256(jpeg).hexdigest(), jpeg=jpeg, room_id="room", incident_id="i")
-
-
-@pytest.fixture
-def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    opened = Outbox(tmp_path / "spool" / "spool.db")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "evidence"
-
-
-def stored(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+from streammon.events import EvidenceKind, EvidenceStatus, Hit
+from tests.unit.evidence_making import AT, MONITOR, picture, violation
 
 
 def test_a_snapshot_is_the_picture_with_its_colours() -> None:
@@ -87,12 +44,14 @@ def test_an_empty_picture_is_an_error() -> None:
 
 def test_filing_names_the_place_before_the_picture_is_there(tmp_path: Path) -> None:
     shot = snapshot(np.zeros((8, 16, 3), np.uint8))
-    filed = file_snapshot(shot, EvidenceConfig(folder=tmp_path), room_id="10086", incident_id="abc", at=AT)
+    event = violation(hits=(Hit(detector="d", model="m", label="violence.gore", confidence=0.5, text="字"),))
+    filed = file_snapshot(shot, EvidenceConfig(store=str(tmp_path)), event, AT)
 
-    assert filed.record.key == f"10086/20250304/050607.890000-abc-{shot.sha256[:12]}.jpg"
-    assert filed.record.jpeg == shot.jpeg
+    assert filed.record.key == f"acme/10086/20250304/050607.890000-abc-{shot.sha256[:12]}.jpg"
+    assert (filed.record.jpeg, filed.record.taken_s) == (shot.jpeg, AT.timestamp())
+    assert msgspec.json.decode(filed.record.hits, type=tuple[Hit, ...]) == event.hits
     assert filed.evidence.status is EvidenceStatus.PENDING
-    assert filed.evidence.url == f"file://{tmp_path}/{filed.record.key}"
+    assert filed.evidence.url == filed.record.url == f"file://{tmp_path}/{filed.record.key}"
     assert (filed.evidence.sha256, filed.evidence.width, filed.evidence.height) == (shot.sha256, 16, 8)
 
 
@@ -103,134 +62,79 @@ def test_a_withheld_picture_has_a_hash_and_no_place() -> None:
     assert (evidence.status, evidence.url, evidence.sha256) == (EvidenceStatus.WITHHELD, None, shot.sha256)
 
 
-def test_a_public_prefix_replaces_the_folder() -> None:
-    config = EvidenceConfig(folder=Path("/srv/evidence"), public_url="https://cdn.example.org/e/")
-    key = evidence_key("a/b", "i", AT, HASH)
+@pytest.mark.parametrize(
+    ("config", "url"),
+    [
+        (EvidenceConfig(store="/srv/e x"), "file:///srv/e%20x/a/b%252F.jpg"),
+        (EvidenceConfig(store="s3://bucket/pre"), "s3://bucket/pre/a/b%2F.jpg"),
+        (
+            EvidenceConfig(store="s3://bucket", public_url="https://c.example.org/e/"),
+            "https://c.example.org/e/a/b%252F.jpg",
+        ),
+    ],
+)
+def test_where_a_picture_will_be_read(config: EvidenceConfig, url: str) -> None:
+    assert picture_url(config, "a/b%2F.jpg") == url
 
-    assert evidence_url(config, key) == "https://cdn.example.org/e/a%252Fb/20250304/050607.890000-i-0123456789ab.jpg"
+
+def test_what_became_of_a_picture_is_told_with_all_that_its_event_said_of_it() -> None:
+    event = picture_event(picture(1), EvidenceStatus.EXPIRED, "age", AT.timestamp(), MONITOR)
+
+    assert (event.status, event.reason, event.at) == (EvidenceStatus.EXPIRED, "age", AT)
+    assert (event.room_id, event.tenant, event.passthrough) == ("10086", "acme", {"order": 7})
+    assert (event.kind, event.url, event.sha256) == (EvidenceKind.SNAPSHOT, picture(1).url, picture(1).sha256)
 
 
-def test_a_key_is_in_utc() -> None:
-    elsewhere = AT.astimezone(timezone(timedelta(hours=8)))
+def test_events_of_one_picture_have_different_ids() -> None:
+    told = [picture_event(picture(1), status, None, 0.0, MONITOR) for status in EvidenceStatus]
 
-    assert evidence_key("r", "i", elsewhere, HASH) == evidence_key("r", "i", AT, HASH)
+    assert len({event.event_id for event in told}) == len(EvidenceStatus)
+    assert told[0].event_id == picture_event(picture(1), EvidenceStatus.PENDING, "later", 9.0, MONITOR).event_id
 
 
 @pytest.mark.parametrize(
-    "room_id",
-    ["../../etc/passwd", "..", ".", "", "/", "a\x00b", "C:\\x", "直播间" * 100, ".hidden", "\ud800", "a" * 999],
+    ("written", "read"),
+    [
+        ({"store": "s3://bucket/some/prefix/"}, {"store": "s3://bucket/some/prefix"}),
+        ({"store": "file:///srv/my%20evidence"}, {"store": "/srv/my evidence"}),
+        ({"store": "beside"}, {"store": "/etc/streammon/beside"}),
+        ({"store": "az://box", "endpoint": "http://127.0.0.1:9/account"}, {"endpoint": "http://127.0.0.1:9/account"}),
+        ({"keep": "1.5d"}, {"keep": 129_600.0}),
+        ({"keep": "12h", "max_bytes": "50GiB"}, {"keep": 43_200.0, "max_bytes": 50 << 30}),
+        ({"keep": None}, {"keep": None}),
+    ],
 )
-def test_hostile_room_ids_stay_inside_the_folder(tmp_path: Path, room_id: str) -> None:
-    key = evidence_key(room_id, room_id, AT, HASH)
-    path = tmp_path / key
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"x")
+def test_configuration_is_read_as_people_write_it(written: dict[str, object], read: dict[str, object]) -> None:
+    config = EvidenceConfig.model_validate(written, context={"base": Path("/etc/streammon"), "others": []})
 
-    assert len(PurePosixPath(key).parts) == 3
-    assert path.resolve().is_relative_to(tmp_path.resolve())
-    assert unquote(urlsplit(evidence_url(EvidenceConfig(folder=tmp_path), key)).path) == str(path)
+    assert {key: getattr(config, key) for key in read} == read
 
 
-@given(st.text(max_size=300), st.text(max_size=300))
-def test_different_rooms_have_different_folders(one: str, other: str) -> None:
-    keys = [evidence_key(room_id, "i", AT, HASH) for room_id in (one, other)]
-
-    assert (keys[0] == keys[1]) == (one == other)
-    assert all(key.isascii() and len(key) < 400 and not key.startswith(".") for key in keys)
-
-
-@pytest.mark.parametrize("wrong", [{"quality": 0}, {"quality": 101}, {"colour": "red"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"quality": 0},
+        {"quality": 101},
+        {"colour": "red"},
+        {"store": "ftp://host/x"},
+        {"store": "file://host/x"},
+        {"store": "s3://bucket/../other"},
+        {"store": "s3://user:secret@bucket"},
+        {"store": ""},
+        {"endpoint": "http://127.0.0.1:9"},
+        {"store": "gs://bucket", "endpoint": "http://127.0.0.1:9"},
+        {"store": "s3://bucket", "endpoint": "http://user:secret@host"},
+        {"keep": "1s"},
+        {"keep": "soon"},
+        {"max_bytes": 0},
+        {"path": "{room}.jpg"},
+    ],
+)
 def test_configuration_refuses_what_it_does_not_know(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         EvidenceConfig.model_validate(wrong)
 
 
-@contextmanager
-def read_only(folder: Path) -> Iterator[None]:
-    """Nothing can be written into the folder: root, whom no mode stops, becomes nobody for the time."""
-    folder.chmod(0o555)
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
-        folder.chmod(0o755)
-
-
-def test_the_store_writes_what_waits_and_what_comes(folder: Path, outbox: Outbox) -> None:
-    outbox.commit([], evidence=[picture(number) for number in range(10)])
-    store = EvidenceStore(outbox, folder)
-    store.start()
-    outbox.commit([], evidence=[picture(10)])
-
-    assert store.flush(FLUSH_S)
-    assert stored(folder) == {picture(number).key: picture(number).jpeg for number in range(11)}
-    assert outbox.evidence_depth() == 0
-    assert store.close()
-    assert store.close()
-
-
-def test_a_read_only_folder_is_waited_for_and_nothing_is_lost(
-    folder: Path, outbox: Outbox, caplog: pytest.LogCaptureFixture
-) -> None:
-    folder.mkdir()
-    outbox.commit([], evidence=[picture(1), picture(2)])
-    store = EvidenceStore(outbox, folder, backoff=Backoff(first_s=0.01, cap_s=0.01))
-    with caplog.at_level(logging.INFO, logger="streammon"):
-        with read_only(folder):
-            store.start()
-            assert not store.flush(0.2)
-            status = store.status
-            assert outbox.evidence_depth() == 2
-        assert store.flush(FLUSH_S)
-    assert store.close()
-
-    assert status.state is PumpState.WAITING
-    assert status.failures > 1
-    assert status.reason == f"evidence folder {folder}: Permission denied: make it a writable folder with free space"
-    assert caplog.messages == [f"evidence: waiting, nothing is lost: {status.reason}", "evidence: delivering again"]
-    assert stored(folder) == {picture(number).key: picture(number).jpeg for number in (1, 2)}
-
-
-def test_a_folder_that_vanished_is_waited_for_and_not_made_again(folder: Path, outbox: Outbox) -> None:
-    store = EvidenceStore(outbox, folder, backoff=Backoff(first_s=0.01, cap_s=0.01))
-    store.start()
-    outbox.commit([], evidence=[picture(1)])
-    assert store.flush(FLUSH_S)
-    mounted = folder.rename(folder.with_name("unmounted"))
-    outbox.commit([], evidence=[picture(2)])
-
-    assert not store.flush(0.1)
-    assert store.status.reason == f"evidence folder {folder}: is gone: make it a writable folder with free space"
-    assert not folder.exists()
-    mounted.rename(folder)
-    assert store.flush(FLUSH_S)
-    assert len(stored(folder)) == 2
-    assert store.close()
-
-
-def test_a_file_where_the_folder_should_be_is_named(folder: Path, outbox: Outbox) -> None:
-    folder.write_text("not a folder")
-    outbox.commit([], evidence=[picture(1)])
-    store = EvidenceStore(outbox, folder)
-    store.start()
-
-    assert not store.flush(0.1)
-    assert store.close()
-    assert outbox.pending_evidence(9) == [picture(1)]
-
-
-def test_what_a_crash_left_half_written_is_replaced(folder: Path, outbox: Outbox) -> None:
-    whole = folder / picture(1).key
-    whole.parent.mkdir(parents=True)
-    whole.with_name(f".{whole.name}.partial").write_bytes(b"\xff")
-    outbox.commit([], evidence=[picture(1)])
-    store = EvidenceStore(outbox, folder)
-    store.start()
-
-    assert store.flush(FLUSH_S)
-    assert stored(folder) == {picture(1).key: picture(1).jpeg}
-    assert store.close()
+def test_without_a_word_evidence_lies_in_the_state_folder() -> None:
+    assert placed(EvidenceConfig(), Path("/var/state")).store == "/var/state/evidence"
+    assert placed(EvidenceConfig(store="s3://b"), Path("/var/state")).store == "s3://b"

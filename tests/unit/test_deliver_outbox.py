@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from streammon.deliver.envelope import Envelope
 from streammon.deliver.outbox import Outbox
 from streammon.deliver.records import EvidenceRecord, IncidentRecord
+from streammon.deliver.spool_migrations import VERSION
 from streammon.errors import SpoolError
 
 KILLED_WRITER = """
@@ -205,23 +206,30 @@ def test_pictures_wait_until_they_are_done(outbox: Outbox) -> None:
     outbox.commit([], evidence=[picture("room/1.jpg")])
 
     assert outbox.pending_evidence(9) == [picture("room/1.jpg"), picture("room/2.jpg")]
-    outbox.evidence_done("room/1.jpg")
+    outbox.evidence_stored("room/1.jpg", [], [])
     assert outbox.pending_evidence(9) == [picture("room/2.jpg")]
     assert outbox.evidence_depth() == 1
 
 
-def test_epochs_grow_over_restarts_and_begin_their_sessions_anew(path: Path) -> None:
+def test_epochs_grow_over_restarts(path: Path) -> None:
     first = Outbox(path)
-    assert (first.next_epoch("a"), first.next_epoch("a"), first.next_epoch("b")) == (1, 2, 1)
-    first.set_session("a", 5)
-    assert (first.last_session("a"), first.last_session("b"), first.last_session("c")) == (5, 0, 0)
+    epochs = [first.next_epoch("a"), first.next_epoch("a")]
+    other = first.next_epoch("b")
     first.close()
-
     second = Outbox(path)
-    assert second.last_session("a") == 5
-    assert second.next_epoch("a") == 3
-    assert second.last_session("a") == 0
+    epochs.append(second.next_epoch("a"))
     second.close()
+
+    assert epochs == [epochs[0], epochs[0] + 1, epochs[0] + 2]
+    assert other == epochs[0]
+
+
+def test_epochs_of_a_new_file_begin_above_those_of_any_that_is_lost(path: Path) -> None:
+    years_since_2020 = 6
+    outbox = Outbox(path)
+
+    assert outbox.next_epoch("a") > years_since_2020 * 365 * 86400
+    outbox.close()
 
 
 def test_a_waiter_wakes_at_a_commit_and_misses_none(outbox: Outbox) -> None:
@@ -250,32 +258,6 @@ def test_closing_twice_is_fine_and_using_it_after_is_an_error(outbox: Outbox) ->
         outbox.commit([envelope(1)])
 
 
-def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
-    path.parent.mkdir()
-    path.write_bytes(b"these are a user's notes\n" * 100)
-
-    with pytest.raises(SpoolError, match="not a spool: name another file") as raised:
-        Outbox(path)
-
-    assert str(path) in str(raised.value)
-    assert "\n" not in str(raised.value)
-    assert path.read_bytes().startswith(b"these are")
-
-
-def test_a_damaged_spool_is_an_error_with_a_cure(path: Path) -> None:
-    outbox = Outbox(path)
-    outbox.commit([envelope(number) for number in range(500)])
-    outbox.close()
-    content = bytearray(path.read_bytes())
-    content[4096:] = b"\xa5" * (len(content) - 4096)
-    path.write_bytes(content)
-
-    damaged = Outbox(path)
-    with pytest.raises(SpoolError, match="move it away"):
-        damaged.register_sinks(["kafka"])
-    damaged.close()
-
-
 def test_another_programs_database_is_refused(path: Path) -> None:
     path.parent.mkdir()
     with sqlite3.connect(path) as db:
@@ -289,10 +271,10 @@ def test_another_programs_database_is_refused(path: Path) -> None:
 def test_a_newer_spool_is_refused(path: Path) -> None:
     Outbox(path).close()
     with sqlite3.connect(path) as db:
-        db.execute("PRAGMA user_version = 2")
+        db.execute(f"PRAGMA user_version = {VERSION + 1}")
     db.close()
 
-    with pytest.raises(SpoolError, match="has version 2, this streammon knows 1"):
+    with pytest.raises(SpoolError, match=f"has version {VERSION + 1}, this streammon knows {VERSION}: run the newer"):
         Outbox(path)
 
 

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from streammon.deliver.config import EvidenceConfig
+from streammon.deliver.evidence_config import EvidenceConfig
 from streammon.deliver.outbox import Outbox
 from streammon.detect.engine import Engine
 from streammon.entities import Frame, RoomState
@@ -23,14 +23,17 @@ from streammon.events import EndReason, EvidenceStatus, Phase, StreamEvent, Verd
 from streammon.fleet import commit as module
 from streammon.fleet.commit import Committer, lost_incidents
 from streammon.fleet.rooms import RoomBook
-from streammon.judge.policy import Policy
+from streammon.judge.policy import Confirm, Policy
+from streammon.judge.policy_load import load_policy
 from tests.unit.colours import (
     ADULT,
     BLACK,
     BLUE,
     CHILD,
+    GORE,
     MAGENTA,
     MONITOR,
+    POLICY,
     RED,
     Colour,
     ColourDetector,
@@ -44,6 +47,7 @@ from tests.unit.colours import (
     value,
     violations,
 )
+from tests.unit.judging import line
 
 RUNNING = threading.Event()
 DIM_RED = (140, 0, 0)
@@ -52,11 +56,12 @@ DIM_RED = (140, 0, 0)
 class Owner:
     """One owner of room r1: judge, outbox and committer, on a clock of its own."""
 
-    def __init__(self, folder: Path, rules: Policy, epoch: int = 1) -> None:
+    def __init__(self, folder: Path, rules: Policy, epoch: int = 1, **evidence: float) -> None:
+        config = EvidenceConfig.model_validate({"store": str(folder / "evidence"), **evidence})
         self.outbox = Outbox(folder / "spool.sqlite")
         self.outbox.register_sinks(["memory"])
         self.metrics = metrics()
-        self.committer = Committer(self.outbox, EvidenceConfig(folder=folder), lambda _: rules, self.metrics)
+        self.committer = Committer(self.outbox, config, lambda _: rules, self.metrics)
         self.engine = Engine([ColourDetector()])
         self.book = RoomBook(MONITOR, self.metrics)
         lost = lost_incidents(self.outbox)
@@ -64,7 +69,8 @@ class Owner:
 
     def show(self, colour: Colour, at_s: float, stop: threading.Event = RUNNING) -> Frame:
         shown = frame(colour, at_s)
-        self.committer.commit(self.book.observe(self.engine.examine(shown), now(at_s)), shown, stop)
+        seen = self.engine.examine(shown)
+        self.committer.commit(self.book.observe(seen, now(at_s)), shown, stop, seen)
         return shown
 
 
@@ -82,8 +88,8 @@ def owner(tmp_path: Path, rules: Policy) -> Iterator[Owner]:
 
 def break_spool(outbox: Outbox, broken: bool) -> None:
     """Has SQLite itself refuse to write, as on a disk that went read-only."""
-    with outbox._changed:
-        outbox._spool._db.execute(f"PRAGMA query_only = {int(broken)}")
+    with outbox._shared.reading() as db:
+        db.execute(f"PRAGMA query_only = {int(broken)}")
 
 
 def test_an_event_is_committed_with_its_picture_and_its_incident(owner: Owner) -> None:
@@ -115,6 +121,77 @@ def test_each_step_of_an_incident_keeps_the_pictures_of_the_steps_before(owner: 
     assert end.evidence == update.evidence
     assert len(owner.outbox.pending_evidence(10)) == 2
     assert owner.outbox.open_incidents() == []
+
+
+def scores(owner: Owner) -> list[float]:
+    """The redness, 0..1, of each picture that waits, to one place."""
+    pictures = [
+        cv2.imdecode(np.frombuffer(one.jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
+        for one in owner.outbox.pending_evidence(99)
+    ]
+    return [round(float(shown[:, :, 0].mean()) / 255, 1) for shown in pictures if shown is not None]
+
+
+def red(score: float) -> Colour:
+    return (round(score * 255), 0, 0)
+
+
+def test_a_picture_is_taken_at_the_start_and_where_the_score_has_risen(owner: Owner) -> None:
+    for at_s, score in enumerate([0.6, 0.65, 0.6, 0.8, 0.7, 0.85, 1.0, 1.0], start=1):
+        owner.show(red(score), at_s / 10)
+    owner.show(BLACK, 9)
+    *_, end = violations(owner.outbox)
+
+    assert scores(owner) == [0.6, 0.8, 1.0]
+    assert [evidence.sha256 for evidence in end.evidence] == [one.sha256 for one in owner.outbox.pending_evidence(9)]
+
+
+def test_a_picture_between_events_is_not_forgotten_by_a_successor(owner: Owner, tmp_path: Path, rules: Policy) -> None:
+    owner.show(red(0.6), 1)
+    owner.show(red(0.8), 2)
+    assert len(violations(owner.outbox)) == 1
+    owner.outbox.close()
+    successor = Owner(tmp_path, rules, epoch=2)
+
+    assert len(violations(successor.outbox)[-1].evidence) == 2
+    successor.outbox.close()
+
+
+def test_an_incident_has_so_many_pictures_and_no_more(tmp_path: Path, rules: Policy) -> None:
+    owner = Owner(tmp_path, rules, per_incident=2, rise=0.0)
+    for number in range(9):
+        owner.show(red(0.55 + number / 20), 1 + number / 10)
+
+    assert scores(owner) == [0.5, 0.6]  # 0.55 and 0.6, rounded
+    owner.outbox.close()
+
+
+def test_no_pictures_may_be_asked_for(tmp_path: Path, rules: Policy) -> None:
+    owner = Owner(tmp_path, rules, per_incident=0)
+    owner.show(RED, 1)
+
+    assert violations(owner.outbox)[0].evidence == ()
+    owner.outbox.close()
+
+
+def test_the_same_picture_is_kept_once(tmp_path: Path, rules: Policy) -> None:
+    owner = Owner(tmp_path, rules, rise=0.0)
+    for at_s in (1, 2, 3):
+        owner.show(RED, at_s)
+
+    assert owner.outbox.evidence_depth() == 1
+    owner.outbox.close()
+
+
+def test_an_incident_without_events_wants_no_frame_encoded(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner.show(RED, 1)
+    encoded: list[int] = []
+    monkeypatch.setattr("streammon.deliver.evidence_taking.snapshot", lambda *_, **__: encoded.append(1))
+    for at_s in (1.2, 1.4, 1.6):
+        owner.show(RED, at_s)
+        owner.show(BLACK, at_s + 0.1)
+
+    assert encoded == []
 
 
 def test_nothing_judged_is_nothing_committed(owner: Owner) -> None:
@@ -155,6 +232,60 @@ def test_nor_does_it_while_the_incident_that_forbids_it_goes_on(owner: Owner) ->
     owner.show(RED, 5)
     assert violations(owner.outbox)[-1].evidence[0].status is EvidenceStatus.PENDING
     assert owner.outbox.evidence_depth() == 1
+
+
+FAINT_BLUE = 140
+"""More than the detector's least, less than the policy's thresholds below."""
+
+
+def test_what_is_seen_below_any_threshold_withholds_the_picture_too(tmp_path: Path, rules: Policy) -> None:
+    strict = replace(rules, rules={**rules.rules, CHILD: replace(rules.rules[CHILD], review=0.9)})
+    owner = Owner(tmp_path, strict)
+    owner.show((240, 0, FAINT_BLUE), 1)
+    (event,) = violations(owner.outbox)
+
+    assert event.label == ADULT
+    assert [evidence.status for evidence in event.evidence] == [EvidenceStatus.WITHHELD]
+    assert owner.outbox.evidence_depth() == 0
+    owner.outbox.close()
+
+
+def test_so_does_what_is_not_confirmed_yet_and_what_has_no_rule(tmp_path: Path, rules: Policy) -> None:
+    slow = replace(rules.rules[CHILD], confirm=Confirm(hits=9, within_s=10.0))
+    without = {label: rule for label, rule in rules.rules.items() if label != CHILD}
+    for number, labels in enumerate([{**rules.rules, CHILD: slow}, without]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        owner = Owner(folder, replace(rules, rules=labels))
+        owner.show(MAGENTA, 1)
+        assert [evidence.status for event in violations(owner.outbox) for evidence in event.evidence] == [
+            EvidenceStatus.WITHHELD
+        ]
+        assert owner.outbox.evidence_depth() == 0
+        owner.outbox.close()
+
+
+WORDS = """
+keywords:
+  - {file: words.txt, label: advertising.contact}
+"""
+
+
+@pytest.mark.parametrize(("text", "status"), [("add vx 123", "withheld"), ("hello", "pending")])
+def test_a_word_whose_label_is_not_stored_withholds_the_picture(tmp_path: Path, text: str, status: str) -> None:
+    """A line of text has no label of its own: what it means the policy says."""
+    (tmp_path / "words.txt").write_text("vx\n", encoding="utf-8")
+    labels = f"  {GORE}: {{review: 0.5}}\n"
+    written = POLICY.replace(labels, labels + "  advertising.contact: {review: 0.99, store_evidence: false}\n") + WORDS
+    (tmp_path / "policy.yaml").write_text(written, encoding="utf-8")
+    owner = Owner(tmp_path, load_policy(tmp_path / "policy.yaml"))
+    shown = frame(RED, 1)
+    (seen,) = owner.engine.examine(shown)
+    read = replace(seen, detector="ocr", detections=(line(text),))
+    owner.committer.commit(owner.book.observe([seen, read], now(1)), shown, RUNNING, [seen, read])
+
+    assert [event.evidence[0].status for event in violations(owner.outbox)] == [status]
+    owner.outbox.close()
 
 
 def test_a_policy_may_ask_to_store_them_by_name_and_may_forbid_any_other(tmp_path: Path) -> None:

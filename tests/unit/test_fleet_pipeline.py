@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from streammon.deliver.config import EvidenceConfig
+from streammon.deliver.evidence_config import EvidenceConfig
 from streammon.deliver.outbox import Outbox
 from streammon.detect.engine import Engine
 from streammon.entities import PictureState, RoomState
@@ -69,7 +69,7 @@ class Station:
             now = Now(monotonic_s=time.monotonic(), utc=AT)
             book.open(room(room_id), 1, rules, [], now)
             book.change(change(RoomState.CONNECTING, room_id), now)
-        committer = Committer(self.outbox, EvidenceConfig(folder=folder), lambda _: rules, self.metrics)
+        committer = Committer(self.outbox, EvidenceConfig(store=str(folder)), lambda _: rules, self.metrics)
         self.pipeline = Pipeline(self.mailbox, Engine([self.detector]), book, committer, self.metrics)
         self.slot = 0
 
@@ -237,30 +237,34 @@ def test_a_frame_that_a_detector_fails_on_is_counted_and_clears_nothing(station:
     assert value(station.metrics, "streammon_detector_errors_total", detector="colour") == 3.0
 
 
+def read_only(outbox: Outbox, value: str) -> None:
+    with outbox._shared.reading() as db:
+        db.execute(f"PRAGMA query_only = {value}")
+
+
 def test_a_spool_that_fails_and_recovers_loses_no_event(
     station: Station, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(commit_module, "_RETRY_S", 0.01)
-    station.outbox._spool._db.execute("PRAGMA query_only = 1")
+    read_only(station.outbox, "1")
     station.put(RED, BLACK, BLACK, GREEN)
     station.pipeline.start()
     with caplog.at_level(logging.ERROR):
         until(station.outbox, lambda: "judging waits" in caplog.text)
     assert station.told() == []
-    with station.outbox._changed:
-        station.outbox._spool._db.execute("PRAGMA query_only = 0")
+    read_only(station.outbox, "0")
     station.until_told(f"{ADULT} start", f"{ADULT} end", f"{GORE} start")
     assert station.pipeline.failure is None
 
 
 def test_a_stop_while_the_spool_fails_ends_the_thread_with_the_reason(station: Station) -> None:
-    station.outbox._spool._db.execute("PRAGMA query_only = 1")
+    read_only(station.outbox, "1")
     station.put(RED)
     station.pipeline.start()
     until(station.outbox, lambda: station.detector.seen == [0])
     assert station.pipeline.close(2.0)
     assert isinstance(station.pipeline.failure, SpoolError)
-    station.outbox._spool._db.execute("PRAGMA query_only = 0")
+    read_only(station.outbox, "0")
 
 
 def test_a_fault_of_its_own_is_told_and_logged(station: Station, caplog: pytest.LogCaptureFixture) -> None:

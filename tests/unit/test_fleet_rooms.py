@@ -8,7 +8,7 @@ import pytest
 
 from streammon.detect.engine import Engine
 from streammon.entities import Observation, Outcome, PictureState, RoomState
-from streammon.events import EndReason, Phase, StreamChange, StreamEvent, ViolationEvent
+from streammon.events import AuditEvent, EndReason, Phase, StreamChange, StreamEvent, ViolationEvent
 from streammon.fleet.rooms import Event, RoomBook
 from streammon.ingest.moves import FINAL
 from streammon.ingest.rooms.wire import RoomPicture
@@ -63,7 +63,12 @@ def seen(colour: Colour, at_s: float, room_id: str = "r1") -> list[Observation]:
 
 
 def told(events: list[Event]) -> list[tuple[str, str]]:
-    return [(e.label, e.phase.value) if isinstance(e, ViolationEvent) else ("", e.state.value) for e in events]
+    assert not any(isinstance(event, AuditEvent) for event in events)
+    return [
+        (e.label, e.phase.value) if isinstance(e, ViolationEvent) else ("", e.state.value)
+        for e in events
+        if not isinstance(e, AuditEvent)
+    ]
 
 
 def test_each_change_of_state_is_one_event_with_its_room_s_identity(book: RoomBook) -> None:

@@ -21,6 +21,7 @@ DOORS = {
     "av": "streammon.ingest",
     "onnxruntime": "streammon.detect.session",
     "onnxruntime_ep_openvino": "streammon.detect.session",
+    "obstore": "streammon.deliver.object_store",
 }
 """A foreign package → the only module, or folder, that may import it."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from streammon.judge.interpret import interpret
-from tests.unit.judging import ADULT, CODE, CONTACT, code, keywords, line, picture, policy, rule
+from streammon.judge.policy import TextPolicy
+from tests.unit.judging import ADULT, CODE, CONTACT, code, combination, keywords, line, picture, policy, rule
 
 GAMBLING = "prohibited.gambling"
 EVERYTHING = {ADULT: rule(), CODE: rule(), CONTACT: rule(), GAMBLING: rule()}
@@ -37,6 +38,38 @@ def test_a_line_without_a_listed_word_means_nothing() -> None:
 
 def test_a_label_without_a_rule_is_left_out() -> None:
     assert interpret([picture(0.99, "sexy.vulgar"), picture(0.5)], policy({ADULT: rule()})) == [picture(0.5)]
+
+
+@pytest.mark.parametrize(
+    ("text", "line_text", "words", "payload", "subject"),
+    [
+        (TextPolicy.FULL, "来 加微信 abc", ["加微信"], "wxp://x", "wxp://x"),
+        (TextPolicy.HITS, None, ["加微信"], "wxp://x", "wxp://x"),
+        (TextPolicy.NONE, None, [], None, "sha256:"),
+    ],
+)
+def test_a_policy_says_how_much_of_what_was_read_goes_on(
+    text: TextPolicy, line_text: str | None, words: list[str], payload: str | None, subject: str
+) -> None:
+    judging = policy(EVERYTHING, lists=[keywords("加微信")], text=text)
+    qr, read = interpret([line("来 加微信 abc"), code("wxp://x")], judging)
+    assert (read.text, [hit.word for hit in read.keywords], read.subject) == (line_text, words, "contact")
+    assert (qr.qr.payload if qr.qr is not None else None) == payload
+    assert str(qr.subject).startswith(subject)
+
+
+def test_codes_stay_apart_where_nothing_of_them_is_told() -> None:
+    judging = policy(EVERYTHING, text=TextPolicy.NONE)
+    found = interpret([code("a"), code("b"), code("a")], judging)
+    subjects = [detection.subject for detection in found]
+    assert (subjects[0], len(set(subjects))) == (subjects[2], 2)
+
+
+def test_a_part_of_a_combination_is_kept_without_a_rule_of_its_own() -> None:
+    both = combination(ADULT, ("sexy.vulgar", 0.5), ("minors.child", 0.5))
+    judging = policy({ADULT: rule()}, combinations=[both])
+    found = interpret([picture(0.9, "minors.child"), picture(0.8, "sexy.kissing")], judging)
+    assert [detection.label for detection in found] == ["minors.child"]
 
 
 def test_the_strongest_comes_first() -> None:

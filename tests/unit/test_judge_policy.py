@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from streammon.entities import Room
 from streammon.errors import ConfigError
 from streammon.events import Verdict
-from streammon.judge.policy import Confirm, Policy, load_policy
-from tests.unit.judging import rule, write
+from streammon.judge.policy import Policy, TextPolicy, above
+from streammon.judge.policy_load import load_policy
+from tests.unit.judging import confirm_in, escalation, rule, write
 
 HEAD = "version: 1\nid: test\n"
 
@@ -68,9 +70,37 @@ def test_an_explicit_zero_is_not_taken_for_nothing(tmp_path: Path) -> None:
     assert (kissing.review, kissing.severity, kissing.actions) == (0.0, 0, ())
 
 
-def test_null_means_left_out(tmp_path: Path) -> None:
-    rules = load(tmp_path, "labels:\n  sexy: {review: 0.5}\n  sexy.kissing: {review: null}\n").rules
-    assert rules["sexy.kissing"].review == 0.5
+@pytest.mark.parametrize("off", ["off", "null", "~"])
+def test_off_and_null_take_back_a_threshold_of_the_category(tmp_path: Path, off: str) -> None:
+    text = f"labels:\n  sexy: {{review: 0.5, block: 0.9}}\n  sexy.kissing: {{block: {off}}}\n"
+    rules = load(tmp_path, text).rules
+    assert (rules["sexy.kissing"].review, rules["sexy.kissing"].block) == (0.5, None)
+    assert rules["sexy.tongue"].block == 0.9
+
+
+@pytest.mark.parametrize("off", ["off", "{review: off}", "{review: null, block: off}"])
+def test_a_label_without_any_threshold_left_has_no_rule(tmp_path: Path, off: str) -> None:
+    rules = load(tmp_path, f"labels:\n  sexy: {{review: 0.5}}\n  sexy.kissing: {off}\n").rules
+    assert "sexy.kissing" not in rules
+    assert "sexy.tongue" in rules
+
+
+def test_a_group_that_is_off_may_have_a_label_that_is_not(tmp_path: Path) -> None:
+    text = "labels: {violence: {review: 0.5}, violence.weapon: off, violence.weapon.gun: {review: 0.8}}\n"
+    rules = load(tmp_path, text).rules
+    assert rules["violence.weapon.gun"].review == 0.8
+    assert "violence.weapon.knife" not in rules
+    assert "violence.gore" in rules
+
+
+def test_an_escalation_can_be_taken_back(tmp_path: Path) -> None:
+    text = """
+defaults: {review: 0.5, escalate: {at: 3 in 10m, verdict: block, actions: [cut]}}
+labels: {sexy: {}, sexy.kissing: {escalate: off}}
+"""
+    rules = load(tmp_path, text).rules
+    assert rules["sexy.kissing"].escalation is None
+    assert rules["sexy.tongue"].escalation == escalation(3, 600.0, actions="cut")
 
 
 @pytest.mark.parametrize(
@@ -86,8 +116,8 @@ def test_without_a_block_threshold_nothing_is_blocked() -> None:
 
 
 def test_confirm_is_hits_in_a_time() -> None:
-    confirm = Confirm.model_validate(" 3 in 1.5m ")
-    assert (confirm.hits, confirm.within, str(confirm)) == (3, 90.0, "3 in 90s")
+    confirm = confirm_in(" 3 in 1.5m ")
+    assert (confirm.hits, confirm.within_s, str(confirm)) == (3, 90.0, "3 in 90s")
 
 
 @pytest.mark.parametrize(
@@ -99,10 +129,26 @@ def test_confirm_is_hits_in_a_time() -> None:
         ("labels: {sexy: {review: true}}", ["3: labels.sexy.review: Input should be a valid number (got True)"]),
         ("labels: {sexy: {block: 90}}", ["3: labels.sexy.block: Input should be less than or equal to 1 (got 90)"]),
         ("labels: {sexy: {severity: 6}}", ["3: labels.sexy.severity: Input should be less than or equal to 5"]),
-        ("labels: {sexy: {confirm: often}}", ["3: labels.sexy.confirm: should be hits in a time, such as `3 in 10s`"]),
-        ("labels: {sexy: {confirm: 0 in 5s}}", ["3: labels.sexy.confirm.hits: Input should be greater than"]),
+        ("labels: {sexy: {confirm: often}}", ["3: labels.sexy.confirm: should be a number in a time, such"]),
+        ("labels: {sexy: {confirm: 0 in 5s}}", ["3: labels.sexy.confirm.count: Input should be greater than"]),
         ("labels: {sexy: {confirm: 1 in 0s}}", ["3: labels.sexy.confirm.within: Input should be greater than 0"]),
         ("labels: {sexy: {clear_after: 0}}", ["3: labels.sexy.clear_after: Input should be greater than 0"]),
+        ("labels: {sexy: {confirm: 3 in 2h}}", ["3: labels.sexy.confirm.within: Input should be less than or equal"]),
+        ("labels: {sexy: {cooldown: -1}}", ["3: labels.sexy.cooldown: Input should be greater than or equal to 0"]),
+        ("labels: {sexy: {confirm: null}}", ["3: labels.sexy.confirm: should be a section, keys with values"]),
+        ("labels: {sexy: }", ["3: labels.sexy: should be a section, keys with values"]),
+        ("labels: {sexy: {review: false}}", ["3: labels.sexy.review: Input should be a valid number (got False)"]),
+        ("labels: {sexy: {escalate: {at: 3 in 5m}}}", ["3: labels.sexy.escalate: should say `verdict: block`"]),
+        ("labels: {sexy: {escalate: {at: 3 in 5m, verdict: review}}}", [
+            "3: labels.sexy.escalate.verdict: Input should be 'block' (got 'review')",
+        ]),
+        ("labels: {}\nexempt: [{labels: [sexy]}]", ["4: exempt[0]: should name `rooms` or `tenants`"]),
+        ("labels: {}\nexempt: [{rooms: [a], labels: [x]}]", ["4: exempt[0].labels[0]: is no label, group"]),
+        ("labels: {}\nexempt: [{rooms: [a], labels: []}]", ["4: exempt[0].labels: should name at least one"]),
+        ("labels: {}\nignore_regions: [{x: 0.5, y: 0, w: 0.6, h: 1}]", ["4: ignore_regions[0]: reaches out of"]),
+        ("labels: {}\nignore_regions: [{x: 0, y: 0, w: 0, h: 1}]", ["4: ignore_regions[0].w: Input should be greater"]),
+        ("labels: {}\ntext: some", ["4: text: Input should be 'full', 'hits' or 'none' (got 'some')"]),
+        ("labels: {}\ngrace: 2h", ["4: grace: Input should be less than or equal to 3600 (got 7200.0)"]),
         ("labels: {}\nblind_after: .inf", ["4: blind_after: Input should be a finite number"]),
         ("labels: {}\nqr: {allow_domains: [163.com, https://a.cn]}", ["4: qr.allow_domains[1]: should be a domain"]),
         ("labels: {}\nqr: {allow_domains: ['*.a.cn', '', .a.cn, 3]}", [
@@ -213,3 +259,69 @@ def test_other_pictures_are_stored_unless_a_policy_forbids_it(tmp_path: Path) ->
     rules = load(tmp_path, "labels: {sexy: {review: 0.5}, values: {review: 0.5, store_evidence: false}}").rules
     assert rules["sexy.kissing"].store_evidence
     assert not rules["values.smoking"].store_evidence
+
+
+COMBINE = """
+labels: {pornography.child: {block: 0.5}}
+combine:
+  - label: pornography.child
+    parts:
+      - {labels: [pornography, sexy.vulgar], at_least: 0.7}
+      - {labels: [%s], at_least: 0.5}
+"""
+
+
+def test_a_combination_is_of_all_labels_but_its_own(tmp_path: Path) -> None:
+    policy = load(tmp_path, COMBINE % "minors.child")
+    (combined,) = policy.combinations
+    assert combined.label == "pornography.child"
+    assert "pornography.child" not in combined.parts[0].labels
+    assert {"pornography.adult", "sexy.vulgar"} < combined.parts[0].labels
+    assert combined.parts[0].at_least == 0.7
+    assert combined.parts[1].labels == {"minors.child"}
+    assert policy.watches("minors.child")
+    assert not policy.watches("minors.infant")
+
+
+def test_a_label_in_two_parts_would_be_a_combination_alone(tmp_path: Path) -> None:
+    (told,) = problems(tmp_path, COMBINE % "sexy")
+    assert told == "6: combine[0]: sexy.vulgar is in two parts, so it alone would be a combination"
+
+
+def test_a_combination_that_nobody_reports_is_told(tmp_path: Path) -> None:
+    (told,) = problems(tmp_path, (COMBINE % "minors").replace("block: 0.5", "block: off"))
+    assert told.startswith("6: combine[0].label: pornography.child has no threshold under `labels`, so the combination")
+
+
+def test_who_is_exempt_of_what(tmp_path: Path) -> None:
+    policy = load(
+        tmp_path,
+        """labels: {sexy.kissing: {review: 0.5}, values.smoking: {review: 0.5}, values.tattoo: {review: 0.5}}
+exempt:
+  - {rooms: [bar], labels: [values]}
+  - {tenants: [film], rooms: [cinema], labels: [sexy, values.smoking]}
+  - {rooms: [test]}
+""",
+    )
+
+    def judged(room_id: str, tenant: str = "default") -> set[str]:
+        return set(policy.judged_in(Room(room_id=room_id, url="", tenant=tenant)))
+
+    assert judged("other") == set(policy.rules)
+    assert judged("bar") == {"sexy.kissing"}
+    assert judged("cinema") == judged("other", "film") == {"values.tattoo"}
+    assert judged("bar", "film") == judged("test") == set()
+
+
+def test_what_holds_for_the_whole_policy(tmp_path: Path) -> None:
+    policy = load(tmp_path, "labels: {}\ntext: hits\ngrace: 20s\nignore_regions: [{x: 0.8, y: 0, w: 0.2, h: 0.1}]")
+    assert (policy.text, policy.grace_s, len(policy.regions)) == (TextPolicy.HITS, 20.0, 1)
+    assert policy.regions[0].labels is None
+    assert policy.files == (tmp_path / "policy.yaml",)
+
+
+def test_a_verdict_is_above_another() -> None:
+    grave = [Verdict.PASS, Verdict.REVIEW, Verdict.BLOCK]
+    assert [[above(one, other) for other in grave] for one in grave] == [
+        [False, False, False], [True, False, False], [True, True, False],
+    ]  # fmt: skip

@@ -6,7 +6,8 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -14,8 +15,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from streammon.errors import StreammonError
+from streammon.events import FeedbackAction
+from streammon.judge.feedback import Feedback
 from streammon.metrics import Metrics
 from streammon.serve.app import build_app
+from streammon.serve.feedback import feedback_route, feedback_routes, is_loopback
 from streammon.serve.server import HttpServer
 
 
@@ -138,3 +142,159 @@ def test_it_may_be_closed_twice_and_without_having_started() -> None:
     unused.close()
     unused.close()
     socket.create_server(("127.0.0.1", unused.port)).close()
+
+
+SAID = b'{"action":"acknowledge","by":"ann","at":"2025-03-04T05:06:07Z","label":"sexy"}'
+HEARD = Feedback(
+    action=FeedbackAction.ACKNOWLEDGE, room_id="r1", by="ann", at=datetime(2025, 3, 4, 5, 6, 7, tzinfo=UTC),
+    label="sexy",
+)  # fmt: skip
+JSON = {b"content-type": b"application/json"}
+PATH = "/v1/rooms/r1/feedback"
+TOKEN = "s3crét"  # noqa: S105
+
+
+@dataclass(slots=True, kw_only=True)
+class Ears:
+    """Two rooms, and what was heard of them; deaf, nothing is taken in."""
+
+    heard: list[Feedback] = field(default_factory=list)
+    bad: int = 0
+    deaf: bool = False
+
+    def knows(self, room_id: str) -> bool:
+        return room_id in {"r1", "a/b 直"}
+
+    def hear(self, feedback: Feedback) -> bool:
+        if not self.deaf:
+            self.heard.append(feedback)
+        return not self.deaf
+
+    def refused(self) -> None:
+        self.bad += 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """The app of these ears, asked as `host`."""
+
+    ears: Ears = field(default_factory=Ears)
+    token: str | None = None
+    host: str = "127.0.0.1:9464"
+
+    def post(self, body: bytes = SAID, path: str = PATH, **headers: str) -> httpx.Response:
+        app = build_app(State(), CollectorRegistry(), [feedback_route(self.ears, self.token)])
+        named = {name.replace("_", "-").encode(): text.encode() for name, text in headers.items()}
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url=f"http://{self.host}") as client:
+                return await client.post(path, content=body, headers={**JSON, **named})
+
+        return asyncio.run(ask())
+
+
+def test_feedback_is_taken_in() -> None:
+    door = Door()
+    assert door.post().status_code == 202
+    assert door.ears.heard == [HEARD]
+
+
+def test_a_room_may_have_any_name() -> None:
+    door = Door()
+    assert door.post(path="/v1/rooms/a%2Fb%20%E7%9B%B4/feedback").status_code == 202
+    assert door.ears.heard == [replace(HEARD, room_id="a/b 直")]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "truncated"),
+        (b"[]", "Expected `object`"),
+        (b"\xff", "feedback is not valid"),
+        (b"[" * 60_000, "feedback is not valid"),
+        (b'{"x":' + b"[" * 60_000, "recursion"),
+        (SAID.replace(b"sexy", b"sexi"), "'sexi' is no label"),
+        (SAID.replace(b"{", b'{"room_id":"r1",'), "named by the path"),
+        (SAID.replace(b"acknowledge", b"mute"), "`seconds` should be there"),
+        (SAID.replace(b"Z", b""), "timezone"),
+    ],
+)
+def test_what_is_not_valid_is_told_with_its_reason(body: bytes, reason: str) -> None:
+    door = Door()
+    answer = door.post(body)
+    assert answer.status_code == 400
+    assert reason in answer.json()["error"]
+    assert (door.ears.heard, door.ears.bad) == ([], 1)
+
+
+def test_a_room_that_is_not_there_is_told() -> None:
+    answer = Door().post(path="/v1/rooms/r2/feedback")
+    assert (answer.status_code, answer.json()) == (404, {"error": "no such room"})
+
+
+def test_too_much_is_refused() -> None:
+    door = Door()
+    assert door.post(SAID + b" " * (64 << 10)).status_code == 413
+    assert door.ears.heard == []
+
+
+def test_what_cannot_be_taken_in_now_is_told() -> None:
+    assert Door(ears=Ears(deaf=True)).post().status_code == 503
+
+
+@pytest.mark.parametrize(
+    "given", ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}2", "Bearer \xff"]
+)
+def test_a_token_is_wanted_before_anything_is_told(given: str) -> None:
+    door = Door(token=TOKEN, host="monitor.example")
+    answer = door.post(path="/v1/rooms/r2/feedback", authorization=given)
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert TOKEN not in answer.text
+
+
+@pytest.mark.parametrize("given", [f"Bearer {TOKEN}", f"bearer {TOKEN}"])
+def test_with_the_token_any_host_may_be_asked(given: str) -> None:
+    door = Door(token=TOKEN, host="monitor.example")
+    assert door.post(authorization=given).status_code == 202
+
+
+@pytest.mark.parametrize("host", ["evil.example", "monitor:9464", "10.0.0.1"])
+def test_without_a_token_a_page_of_another_host_is_refused(host: str) -> None:
+    door = Door(host=host)
+    assert door.post().status_code == 403
+    assert door.ears.heard == []
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_what_a_page_may_send_to_anybody_is_refused(media_type: str) -> None:
+    door = Door()
+    assert door.post(content_type=media_type).status_code == 415
+    assert door.ears.heard == []
+
+
+def test_it_is_only_posted_to() -> None:
+    app = build_app(State(), CollectorRegistry(), [feedback_route(Ears(), None)])
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://[::1]") as client:
+            return await client.get(PATH)
+
+    assert asyncio.run(ask()).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False),
+     ("", False), ("localhost.evil.example", False), ("10.0.0.1", False)],
+)  # fmt: skip
+def test_what_is_loopback(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize(
+    ("host", "token", "served"),
+    [("127.0.0.1", None, 1), ("0.0.0.0", None, 0), ("10.0.0.1", None, 0), ("0.0.0.0", TOKEN, 1), ("::1", TOKEN, 1)],
+)
+def test_where_others_reach_it_feedback_wants_a_token(host: str, token: str | None, served: int) -> None:
+    assert len(feedback_routes(Ears(), host, token)) == served

@@ -1,0 +1,1 @@
+"""Apache Kafka itself, for the tests that must see what it does rather than what the embedded broker does."""
