@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
+from streammon.cli.options import bootstrap
 from streammon.deliver.config import KafkaConfig
 from streammon.fleet.config import load_settings
 
@@ -18,12 +18,7 @@ KafkaOption = Annotated[str | None, typer.Option("--kafka", help="These brokers,
 def chosen_brokers(config: Path | None, kafka: str | None) -> tuple[str, KafkaConfig]:
     """The bootstrap address, and how it is reached. `kafka` goes before the file's. Raises ConfigError."""
     configured = load_settings(config).kafka if config is not None else KafkaConfig()
-    if kafka is not None:
-        try:
-            KafkaConfig(bootstrap=kafka)
-        except ValidationError as error:
-            raise typer.BadParameter(f"--kafka {kafka!r} should be HOST:PORT, or several joined by commas") from error
-    bootstrap = kafka if kafka is not None else configured.bootstrap
-    if bootstrap is None:
+    address = bootstrap(kafka) if kafka is not None else configured.bootstrap
+    if address is None:
         raise typer.BadParameter("give --kafka HOST:PORT, or a --config that names kafka.bootstrap")
-    return bootstrap, configured
+    return address, configured

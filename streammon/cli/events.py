@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from threading import Event
 from typing import Annotated
 
 import msgspec
 import typer
 
 from streammon.cli.brokers import ConfigOption, KafkaOption, chosen_brokers
-from streammon.cli.terminal import notes, print_line, told
+from streammon.cli.terminal import notes, print_line, stop_on_signal, told
 from streammon.config import parse_duration
 from streammon.deliver.console import describe
 from streammon.deliver.envelope import Envelope
@@ -47,9 +45,7 @@ def tail(
     from streammon.deliver.kafka import kafka_security  # noqa: PLC0415
 
     since_s = time.time() - _duration(since)
-    stop = Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_on_signal()
     with told():
         bootstrap, configured = chosen_brokers(config, kafka)
         security = kafka_security(configured)

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from streammon import __version__
+from streammon.cli.options import parse_interval
 from streammon.cli.terminal import notes, print_line, told
-from streammon.config import parse_duration
 from streammon.deliver.console import describe
 from streammon.deliver.envelope import VIOLATION_SCHEMA
 from streammon.errors import ConfigError
@@ -28,23 +28,13 @@ from streammon.judge.replay import Replay
 policy_app = typer.Typer(help="Moderation policies: check them, try them on recordings.", no_args_is_help=True)
 
 
-def _interval(text: str) -> float:
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} {error}") from error
-    if not isinstance(seconds, float) or not 0.1 <= seconds <= 600:
-        raise typer.BadParameter(f"{text!r} should be from 0.1s to 10m")
-    return seconds
-
-
 @policy_app.command()
 def check(
     files: Annotated[list[Path], typer.Argument(help="The policies to check.", metavar="FILE...")],
     interval: Annotated[str, typer.Option("--interval", help="The rooms' time between samples.")] = "2s",
 ) -> None:
     """Say every fault of policies and of their keyword lists (exit status 2), and what valid ones mean and lack."""
-    interval_s = _interval(interval)
+    interval_s = parse_interval(interval)
     problems = []
     policies: list[tuple[Path, Policy]] = []
     for path in files:

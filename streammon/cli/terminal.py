@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Annotated, NoReturn
 
 import typer
@@ -26,6 +28,14 @@ def print_line(line: str) -> None:
     """One line of result, at once."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
+
+
+def stop_on_signal() -> Event:
+    """An event that Ctrl-C and SIGTERM set from now on."""
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 @contextmanager

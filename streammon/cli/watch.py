@@ -5,36 +5,29 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-import signal
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
-from threading import Event
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
-from streammon.cli.terminal import DEFAULT_MODELS, ModelsOption, log_to_stderr, notes, print_line, told
-from streammon.config import parse_duration
+from streammon.cli.options import bootstrap, parse_interval
+from streammon.cli.terminal import (
+    DEFAULT_MODELS,
+    ModelsOption,
+    log_to_stderr,
+    notes,
+    print_line,
+    stop_on_signal,
+    told,
+)
 from streammon.deliver.config import KafkaConfig
 from streammon.entities import Room
 from streammon.fleet.config import HttpConfig, Settings, load_settings, merged
 from streammon.ingest.source import LIVE_SCHEMES
 
 _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*([\x20-\x7e]*)")
-
-
-def _interval(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} {error}") from error
-    if not isinstance(seconds, float) or not 0.1 <= seconds <= 600:
-        raise typer.BadParameter(f"{text!r} should be from 0.1s to 10m")
-    return seconds
 
 
 def _http(configured: HttpConfig | None, text: str | None) -> HttpConfig | None:
@@ -83,7 +76,7 @@ def watch(  # noqa: PLR0913, PLR0917 - the options of a command
     log_to_stderr(verbose)
     with told():
         given: dict[str, Any] = {
-            "interval": _interval(interval),
+            "interval": None if interval is None else parse_interval(interval),
             "events": events,
             "policy": policy,
             "models": models,
@@ -91,7 +84,7 @@ def watch(  # noqa: PLR0913, PLR0917 - the options of a command
         }
         settings = _allowing(_watch_settings(config, room, kafka, given), allow_network or [])
         settings = merged(settings, {"http": _http(settings.http, http)})
-        stop = _stop_on_signal()
+        stop = stop_on_signal()
         monitor = Monitor(settings, print_line)
         try:
             notes.print("loading the models …", style="dim")
@@ -163,17 +156,5 @@ def _allowing(settings: Settings, networks: list[str]) -> Settings:
     return merged(settings, {"ingest": ingest})
 
 
-def _kafka(configured: KafkaConfig, bootstrap: str | None) -> KafkaConfig:
-    if bootstrap is None:
-        return configured
-    try:
-        return configured.model_copy(update={"bootstrap": KafkaConfig(bootstrap=bootstrap).bootstrap})
-    except ValidationError as error:
-        raise typer.BadParameter(f"--kafka {bootstrap!r} should be HOST:PORT, or several joined by commas") from error
-
-
-def _stop_on_signal() -> Event:
-    stop = Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
+def _kafka(configured: KafkaConfig, brokers: str | None) -> KafkaConfig:
+    return configured if brokers is None else configured.model_copy(update={"bootstrap": bootstrap(brokers)})

@@ -15,11 +15,10 @@ from streammon.errors import EvidenceError
 from streammon.events import Evidence, Hit, Phase, ViolationEvent
 from streammon.judge.interpret import interpret
 from streammon.judge.policy import Policy
+from streammon.judge.report import hit_of
 
 _log = logging.getLogger(__name__)
 
-NEVER_STORED = frozenset({"pornography.child", "minors.soft_porn"})
-"""Labels of which no picture is kept though a policy has no rule for them."""
 _NOTHING_YET = -1.0
 
 
@@ -93,7 +92,7 @@ class PictureTaker:
             return grown, pictures
         policy = self._policies(frame.room_id)
         shown = _Shown(frame, seen, policy, self._config.quality)
-        kept = not barred and shown.may_be_kept and all(stores(policy, one.event.label) for one in going_on)
+        kept = not barred and shown.may_be_kept and all(policy.stores(one.event.label) for one in going_on)
         for one in wanting:
             event = told.get(one.event.incident_id)
             shows = replace(one.event, hits=shown.hits_of(one.event)) if event is None else event
@@ -141,12 +140,12 @@ class _Shown:
     @property
     def may_be_kept(self) -> bool:
         """Whether the policy stores evidence of all that is seen, be it too weak to count or not confirmed yet."""
-        return all(stores(self._policy, label) for label in self._labels())
+        return all(self._policy.stores(label) for label in self._labels())
 
     def hits_of(self, event: ViolationEvent) -> tuple[Hit, ...]:
         """What is seen of an event's incident."""
         about = (event.label, event.subject)
-        return tuple(_hit(found) for found in self._named if (found.label, found.subject) == about)
+        return tuple(hit_of(found) for found in self._named if (found.label, found.subject) == about)
 
     @cached_property
     def snapshot(self) -> Snapshot | None:
@@ -166,23 +165,3 @@ class _Shown:
         for detection in (*self._seen, *self._named):
             if detection.label is not None:
                 yield detection.label
-
-
-def stores(policy: Policy, label: str) -> bool:
-    """Whether pictures may be kept in which a label is seen."""
-    rule = policy.rules.get(label)
-    return rule.store_evidence if rule is not None else label not in NEVER_STORED
-
-
-def _hit(detection: Detection) -> Hit:
-    return Hit(
-        detector=detection.detector,
-        model=detection.model,
-        label=str(detection.label),
-        confidence=detection.score,
-        box=detection.box,
-        text=detection.text,
-        keywords=detection.keywords,
-        qr=detection.qr,
-        person=detection.person,
-    )

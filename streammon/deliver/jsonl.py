@@ -6,12 +6,12 @@ import os
 import re
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from streammon.deliver.disk import sync_folder
 from streammon.deliver.envelope import Envelope
+from streammon.deliver.line_file import append_lines, open_lines
 from streammon.errors import DeliveryError
 
 
@@ -47,7 +47,7 @@ class JsonlSink:
             if self._is_full(fd, len(lines)):
                 self._rotate()
                 fd = self._current()
-            self._append(fd, lines)
+            append_lines(fd, lines, durable=True)
         except OSError as error:
             self.close()
             raise DeliveryError(f"{self._path}: {error.strerror}: make it writable, with free space") from error
@@ -86,18 +86,6 @@ class JsonlSink:
         for path in former[: -self._keep]:
             path.unlink(missing_ok=True)
 
-    def _append(self, fd: int, lines: bytes) -> None:
-        size = os.fstat(fd).st_size
-        left = memoryview(lines)
-        try:
-            while left:
-                left = left[os.write(fd, left) :]
-            os.fsync(fd)
-        except OSError:
-            with suppress(OSError):
-                os.ftruncate(fd, size)  # as on a full disk: leave no half line
-            raise
-
     def _current(self) -> int:
         """The open file at the path, opened where there is none or the path now names another file."""
         if self._fd is not None and not self._is_at_path(self._fd):
@@ -113,14 +101,10 @@ class JsonlSink:
             return False
 
     def _open(self) -> int:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = open_lines(self._path, 0o644)
         try:
-            size = os.fstat(fd).st_size
-            if size == 0:
+            if os.fstat(fd).st_size == 0:
                 sync_folder(self._path.parent)
-            elif os.pread(fd, 1, size - 1) != b"\n":
-                os.write(fd, b"\n")
         except OSError:
             os.close(fd)
             raise

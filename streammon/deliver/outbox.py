@@ -123,7 +123,8 @@ class Outbox(OutboxEvidence):
                     db.execute("DELETE FROM sinks WHERE name = ?", (name,))
             for name in names:
                 event_queue.add_sink(db, name)
-            event_queue.forget_taken(db)
+            more = event_queue.forget_taken(db)
+        self._forget_taken(more)
 
     def pending(self, sink: str, limit: int) -> list[tuple[int, Envelope]]:
         """The sink's next events in order of commit, at most `limit`, each with its position."""
@@ -137,10 +138,8 @@ class Outbox(OutboxEvidence):
         """
         with self._shared.writing(durable=False) as db:
             event_queue.acknowledge(db, sink, position)
-        more = True
-        while more:
-            with self._shared.writing(durable=False) as db:
-                more = event_queue.forget_taken(db)
+            more = event_queue.forget_taken(db)
+        self._forget_taken(more)
 
     def depth(self, sink: str) -> int:
         """How many events the sink has still to take."""
@@ -179,9 +178,18 @@ class Outbox(OutboxEvidence):
         """Give the spool up. May be called twice; whatever uses the outbox must have been closed before."""
         self._shared.close()
 
+    def _forget_taken(self, more: bool) -> None:
+        """What is left of it, a little in a transaction."""
+        while more:
+            with self._shared.writing(durable=False) as db:
+                more = event_queue.forget_taken(db)
+
     def _keep_reserve(self, db: sqlite3.Connection) -> None:
+        free_bytes = shutil.disk_usage(self._shared.path.parent).free
+        if free_bytes >= RESERVE_BYTES:
+            return
         pages, page_bytes = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_size"))
-        if shutil.disk_usage(self._shared.path.parent).free + pages * page_bytes < RESERVE_BYTES:
+        if free_bytes + pages * page_bytes < RESERVE_BYTES:
             raise SpoolError(f"spool {self._shared.path}: database or disk is full: free space on its disk")
 
     def _make_room(self, db: sqlite3.Connection, new: Sequence[Envelope]) -> Mapping[Importance, int]:

@@ -22,7 +22,8 @@ _PICTURE = (
 _WAIT = (
     "SELECT key, 'snapshot', sha256, size_bytes, room_id, tenant, incident_id, url, taken_s, passthrough FROM evidence"
 )
-_HAVE = "SELECT key, kind, sha256, size_bytes, room_id, tenant, incident_id, url, taken_s, passthrough FROM pictures"
+_HAVE = f"SELECT {', '.join(_PICTURE)} FROM pictures"  # noqa: S608
+_REMEMBER = f"INSERT OR REPLACE INTO pictures VALUES ({', '.join(f':{name}' for name in _PICTURE)})"  # noqa: S608
 _ROOM, _TENANT = "room_id = :room_id", "tenant = :tenant"
 
 
@@ -38,8 +39,7 @@ class OutboxEvidence:
         """The oldest pictures that are not stored yet, at most `limit`."""
         with self._shared.reading() as db:
             rows = db.execute(
-                "SELECT key, sha256, jpeg, room_id, incident_id, tenant, taken_s, url, hits, passthrough FROM evidence"
-                " ORDER BY position LIMIT ?",
+                f"SELECT {', '.join(_WAITING)} FROM evidence ORDER BY position LIMIT ?",  # noqa: S608 - our own names
                 (limit,),
             ).fetchall()
         return [EvidenceRecord(**dict(zip(_WAITING, row, strict=True))) for row in rows]
@@ -49,8 +49,7 @@ class OutboxEvidence:
         with self._shared.writing(news=True) as db:
             db.execute("DELETE FROM evidence WHERE key = ?", (key,))
             db.executemany(
-                "INSERT OR REPLACE INTO pictures VALUES (:key, :kind, :sha256, :size_bytes, :room_id, :tenant,"
-                " :incident_id, :url, :taken_s, :passthrough)",
+                _REMEMBER,
                 [asdict(picture) for picture in pictures],
             )
             event_queue.append(db, events, self._clock())

@@ -84,7 +84,7 @@ class FeedbackReader:
         self._since_s = max(self._since_s, min(message.timestamp_ms / 1000, self._clock()) - _AGAIN_S)
         try:
             feedback = decode_feedback(message.value or b"")
-        except (StreammonError, RecursionError):
+        except StreammonError:
             self._refused.inc()
             _log.warning("%s: no valid feedback: partition %d, offset %d", TOPIC, message.partition, message.offset)
             return

@@ -24,10 +24,8 @@ from streammon.ingest.config import IngestConfig
 from streammon.ingest.moves import FINAL
 from streammon.ingest.rooms.handle import IngestHandle, IngestLoss
 from streammon.ingest.rooms.mailbox import Mailbox
-from streammon.ingest.rooms.wire import IngestStats, RoomChanged, RoomPicture, RoomStats
+from streammon.ingest.rooms.wire import IngestStats, RoomChanged, RoomNews, RoomPicture, RoomStats
 from streammon.metrics import Metrics
-
-RoomNews = RoomChanged | RoomPicture
 
 _log = logging.getLogger(__name__)
 

@@ -32,7 +32,6 @@ from streammon.fleet.rooms import RoomBook
 from streammon.fleet.sinks import build_outlets
 from streammon.ingest.rooms.mailbox import Mailbox
 from streammon.judge.feedback import Feedback
-from streammon.judge.policy import Policy
 from streammon.judge.room import Now
 from streammon.metrics import Metrics
 from streammon.models.catalog import load_catalog
@@ -67,10 +66,9 @@ class Monitor:
         evidence = placed(settings.evidence, settings.state)
         outlets = build_outlets(settings, settings.state, write)
         self._delivery = Delivery(settings.state, outlets, evidence, name, self.metrics, spool=settings.deliver.spool)
-        self._rooms: dict[str, Room] = {}
         self._mailbox = Mailbox(lambda room_id: self.metrics.dropped.labels(room_id, "overdue").inc())
         self._book = RoomBook(name, self.metrics)
-        committer = Committer(self._delivery.outbox, evidence, self._policy_of, self.metrics)
+        committer = Committer(self._delivery.outbox, evidence, self._book.policy, self.metrics)
         self._recorder = _recorder(settings.records, self.metrics)
         self._pipeline = Pipeline(self._mailbox, self._engine, self._book, committer, self.metrics, self._recorder)
         self._feedback = _feedback_reader(settings, self._pipeline, self.metrics)
@@ -155,7 +153,7 @@ class Monitor:
 
     def knows(self, room_id: str) -> bool:
         """See Listener."""
-        return room_id in self._rooms
+        return self._book.room(room_id) is not None
 
     def hear(self, feedback: Feedback) -> bool:
         """See Listener."""
@@ -178,13 +176,9 @@ class Monitor:
         for room in rooms:
             policy = chosen[room.room_id]
             warn_of_rules(policy, room)
-            self._rooms[room.room_id] = room
             epoch = outbox.next_epoch(room.room_id)
             mine = [event for event in lost if event.room_id == room.room_id]
             self._committer.commit(self._book.open(room, epoch, policy, mine, now), None, Flag())
-
-    def _policy_of(self, room_id: str) -> Policy:
-        return self._policies.choose(self._rooms[room_id])
 
     def _give_up(self, error: IngestCrashed) -> None:
         self._fatal = error

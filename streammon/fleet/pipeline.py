@@ -18,13 +18,11 @@ from streammon.fleet.feedback import FeedbackCounts
 from streammon.fleet.recording import Recorder
 from streammon.fleet.rooms import OVER_STATES, Event, RoomBook
 from streammon.ingest.rooms.mailbox import Mailbox
-from streammon.ingest.rooms.wire import RoomChanged, RoomPicture
+from streammon.ingest.rooms.wire import RoomChanged, RoomNews
 from streammon.judge.feedback import Feedback
 from streammon.judge.policy import Policy
 from streammon.judge.room import Now
 from streammon.metrics import Metrics
-
-RoomNews = RoomChanged | RoomPicture
 
 _log = logging.getLogger(__name__)
 

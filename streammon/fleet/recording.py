@@ -12,6 +12,7 @@ from queue import Empty, Full, Queue
 from threading import Thread
 from typing import Self
 
+from streammon.deliver.line_file import append_lines, open_lines
 from streammon.entities import Observation, Room
 from streammon.judge.recording import encode_frame
 from streammon.metrics import Metrics
@@ -32,25 +33,19 @@ class RecordFile:
         self._max_bytes = max_bytes
         self._keep = keep
         self._fd: int | None = None
-        self._size = 0
 
     def append(self, lines: bytes) -> None:
         """All or nothing. Raises OSError; the next call opens the file anew. Not flushed to the disk."""
-        if self._fd is None:
-            self._open()
-        if self._size and self._size + len(lines) > self._max_bytes:
-            self._rotate()
-        fd, left = self._fd, memoryview(lines)
-        assert fd is not None  # noqa: S101 - both ways have opened it
         try:
-            while left:
-                left = left[os.write(fd, left) :]
+            fd = self._opened()
+            size = os.fstat(fd).st_size
+            if size and size + len(lines) > self._max_bytes:
+                self._rotate()
+                fd = self._opened()
+            append_lines(fd, lines, durable=False)
         except OSError:
-            with suppress(OSError):
-                os.ftruncate(fd, self._size)  # as on a full disk: leave no half line
             self.close()
             raise
-        self._size += len(lines)
 
     def close(self) -> None:
         """May be called twice."""
@@ -58,13 +53,11 @@ class RecordFile:
         if fd is not None:
             os.close(fd)
 
-    def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        # What was read in the pictures stands in it in full, so it is its owner's only.
-        self._fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._size = os.fstat(self._fd).st_size
-        if self._size and os.pread(self._fd, 1, self._size - 1) != b"\n":
-            self._size += os.write(self._fd, b"\n")  # a crash cut the last line off: only that one is lost
+    def _opened(self) -> int:
+        if self._fd is None:
+            # What was read in the pictures stands in it in full, so it is its owner's only.
+            self._fd = open_lines(self._path, 0o600)
+        return self._fd
 
     def _rotate(self) -> None:
         self.close()
@@ -72,7 +65,6 @@ class RecordFile:
             with suppress(FileNotFoundError):
                 self._former(number).rename(self._former(number + 1))
         self._path.rename(self._former(1))
-        self._open()
 
     def _former(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")

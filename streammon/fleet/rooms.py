@@ -90,6 +90,10 @@ class RoomBook:
         watched = self._rooms.get(room_id)
         return None if watched is None else watched.room
 
+    def policy(self, room_id: str) -> Policy:
+        """What a room is judged by now."""
+        return self._rooms[room_id].judge.policy
+
     def withholds(self, room_id: str) -> bool:
         """Whether the picture that was last observed in a room must not be kept."""
         watched = self._rooms.get(room_id)

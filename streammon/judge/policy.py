@@ -12,6 +12,8 @@ from streammon.events import Verdict
 from streammon.judge.keywords import KeywordMatcher
 
 _RANK = {Verdict.PASS: 0, Verdict.REVIEW: 1, Verdict.BLOCK: 2}
+NEVER_STORED = frozenset({"pornography.child", "minors.soft_porn"})
+"""Pictures of minors in sexual context: never kept unless a policy says so of the label itself, not of its category."""
 # A box that lies in an ignored region by this share of its area is a part of what is ignored.
 _INSIDE = 0.8
 
@@ -142,6 +144,11 @@ class Policy:
     def watches(self, label: str | None) -> bool:
         """Whether a detection of the label can come to anything: by its own rule, or as part of a combination."""
         return label in self.rules or any(label in part.labels for c in self.combinations for part in c.parts)
+
+    def stores(self, label: str) -> bool:
+        """Whether pictures may be kept in which a label is seen, be it without a rule."""
+        rule = self.rules.get(label)
+        return rule.store_evidence if rule is not None else label not in NEVER_STORED
 
     def judged_in(self, room: Room) -> frozenset[str]:
         """The labels that are reported of a room."""

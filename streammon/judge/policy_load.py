@@ -11,12 +11,19 @@ from streammon.config import line_of, load_yaml
 from streammon.entities import Box
 from streammon.errors import ConfigError, Problem
 from streammon.judge.keywords import KeywordMatcher, read_keyword_list
-from streammon.judge.policy import Combination, Confirm, Escalation, Exemption, Part, Policy, Region, Rule
+from streammon.judge.policy import (
+    NEVER_STORED,
+    Combination,
+    Confirm,
+    Escalation,
+    Exemption,
+    Part,
+    Policy,
+    Region,
+    Rule,
+)
 from streammon.judge.policy_file import CombineSpec, EscalateSpec, ExemptSpec, PolicyFile, RegionSpec, RuleSpec
 from streammon.taxonomy import load_taxonomy
-
-# Pictures of minors in sexual context: never kept unless a policy says so of the label itself, not of its category.
-_NEVER_STORED = frozenset({"pornography.child", "minors.soft_porn"})
 
 
 def load_policy(path: Path) -> Policy:
@@ -113,7 +120,7 @@ def _merge(label: str, own: RuleSpec | None, specs: list[RuleSpec]) -> Rule:
         clear_after_s=whole.clear_after,
         severity=whole.severity,
         actions=whole.actions,
-        store_evidence=whole.store_evidence and (asked_for or label not in _NEVER_STORED),
+        store_evidence=whole.store_evidence and (asked_for or label not in NEVER_STORED),
         cooldown_s=whole.cooldown,
         escalation=_escalation(whole.escalate),
     )

@@ -132,7 +132,7 @@ class Reporter:
             confidence=last.score,
             peak_confidence=peak.score,
             source=incident.hits[0].source,
-            hits=tuple(_hit(detection) for detection in incident.hits),
+            hits=tuple(hit_of(detection) for detection in incident.hits),
             first=first.moment,
             last=last.moment,
             peak=peak.moment,
@@ -158,7 +158,8 @@ class Reporter:
         )
 
 
-def _hit(detection: Detection) -> Hit:
+def hit_of(detection: Detection) -> Hit:
+    """The detection as events carry it."""
     return Hit(
         detector=detection.detector,
         model=detection.model,

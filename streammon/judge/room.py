@@ -55,6 +55,11 @@ class RoomJudge:
         return self._picture.barred or any(not rules[key.label].store_evidence for key in self._incidents)
 
     @property
+    def policy(self) -> Policy:
+        """What is judged by now."""
+        return self._policy
+
+    @property
     def idle(self) -> bool:
         """Whether nothing goes on, so that time alone changes nothing."""
         return not self._incidents

@@ -7,7 +7,8 @@ import gc
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Self
@@ -89,6 +90,17 @@ class Ear:
         with self._heard:
             write()
             self._heard.notify_all()
+
+
+@contextmanager
+def process(ear: Ear, mailbox: Mailbox, config: IngestConfig = CONFIG) -> Iterator[IngestHandle]:
+    """An ingest process, which is dead at the end."""
+    handle = IngestHandle(config, mailbox, ear)
+    try:
+        yield handle
+    finally:
+        handle.close()
+        assert not alive(handle.pid)
 
 
 def new_mailbox() -> Mailbox:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Self
 
-import pytest
+from tests.needs import need
 
 _UP_WITHIN_S = 30.0
 CREDENTIALS = {
@@ -27,10 +26,7 @@ CREDENTIALS = {
 def require_s3() -> None:
     """Skips the test where the server is not installed; in CI that is a failure."""
     missing = [name for name in ("moto", "flask", "obstore") if find_spec(name) is None]
-    if missing and os.environ.get("CI"):
-        pytest.fail(f"not installed: {', '.join(missing)}")
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
+    need("an S3 server", f"not installed: {', '.join(missing)}" if missing else None)
 
 
 class S3Server:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import socket
 import threading
@@ -28,19 +27,14 @@ from streammon.deliver.sinks import Refusal
 from streammon.entities import RoomState
 from streammon.errors import DeliveryError
 from streammon.events import Monitor, StreamEvent
+from tests.integration.watching import KAFKA_SOCKETS
 
 FLUSH_S = 30.0
 BROKER_SAVES_S = 1.5
 """The embedded broker writes to its disk once a second: what it acknowledged since then, SIGKILL loses."""
 
 # kafka-python leaves the sockets of refused connections to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
-
-@pytest.fixture(autouse=True)
-def _collect_sockets() -> Iterator[None]:
-    yield
-    gc.collect()
+pytestmark = KAFKA_SOCKETS
 
 
 @pytest.fixture
@@ -49,12 +43,6 @@ def outbox(tmp_path: Path) -> Iterator[Outbox]:
     opened.register_sinks(["kafka"])
     yield opened
     opened.close()
-
-
-@pytest.fixture
-def broker() -> Iterator[Broker]:
-    with Broker() as running:
-        yield running
 
 
 def event(number: int, room_id: str) -> StreamEvent:

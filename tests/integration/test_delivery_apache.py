@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import ipaddress
 import json
 import os
@@ -33,8 +32,8 @@ from streammon.deliver.topics import TOPICS
 from streammon.errors import DeliveryError
 from tests.integration.test_delivery import ce_id, envelopes, first_appearances
 from tests.integration.test_http_tls import Authority
-from tests.integration.watching import need
 from tests.kafka.apache_kafka import ApacheKafka, Login, missing_kafka
+from tests.needs import need
 
 FLUSH_S = 40.0
 TOLD_S = 10.0
@@ -42,13 +41,7 @@ USER, PASSWORD = "monitor", "geheim"
 TAKES_BYTES = 1_048_588
 """The default of message.max.bytes."""
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s")
-
-
-@pytest.fixture(autouse=True)
-def _collect_sockets() -> Iterator[None]:
-    yield
-    gc.collect()
+pytestmark = [pytest.mark.filterwarnings("ignore:unclosed <s"), pytest.mark.usefixtures("collected_sockets")]
 
 
 @pytest.fixture(scope="module")

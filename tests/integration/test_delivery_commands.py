@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import signal
@@ -22,24 +21,13 @@ from streammon.deliver.envelope import Envelope
 from streammon.deliver.kafka import KafkaSink
 from streammon.deliver.topics import TOPICS
 from streammon.errors import DeliveryError
+from tests.integration.watching import KAFKA_SOCKETS
 from tests.unit.test_deliver_envelope import STREAM, VIOLATION
 
 END_S = 30.0
 STREAMMON = (sys.executable, "-c", "from streammon.cli import main; main()")
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
-
-@pytest.fixture(autouse=True)
-def _collect_sockets() -> Iterator[None]:
-    yield
-    gc.collect()
-
-
-@pytest.fixture
-def broker() -> Iterator[Broker]:
-    with Broker() as running:
-        yield running
+pytestmark = KAFKA_SOCKETS
 
 
 def streammon(*args: str) -> subprocess.CompletedProcess[str]:

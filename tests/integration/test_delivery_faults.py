@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import socket
 import struct
@@ -35,25 +34,15 @@ from streammon.metrics import Metrics
 from tests.faults.proxy import FaultProxy
 from tests.integration.ingesting import until
 from tests.integration.test_delivery import ce_id, envelopes, event, first_appearances, received
+from tests.integration.watching import KAFKA_SOCKETS
+from tests.needs import need
 
 WAIT_S = 40.0
 DELAY_S = 0.2
 RESET_EVERY = 20
 DISK_BYTES = 64 << 20
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
-
-@pytest.fixture(autouse=True)
-def _collect_sockets() -> Iterator[None]:
-    yield
-    gc.collect()
-
-
-@pytest.fixture
-def broker() -> Iterator[Broker]:
-    with Broker() as running:
-        yield running
+pytestmark = KAFKA_SOCKETS
 
 
 class BadNetwork(FaultProxy):
@@ -123,14 +112,12 @@ def test_a_slow_network_that_breaks_connections_loses_nothing(broker: Broker, tm
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 MB."""
-    if os.geteuid() != 0:
-        pytest.skip("a disk that is full: only root may mount a small one")
+    need("a disk that is full", None if os.geteuid() == 0 else "only root may mount a small one")
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
     mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"a disk that is full: {mounted.stderr.strip()}")
+    need("a disk that is full", mounted.stderr.strip() if mounted.returncode else None)
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
-from typing import Any
 
 import jsonschema
 import pytest
+from cloudevents.core.bindings import kafka
+from cloudevents.core.formats.json import JSONFormat
 
 from sample_streams.broker import bootstrap_or_embedded
 from streammon.bus import Consumer, Producer, Received
 from streammon.deliver.envelope import Envelope
 from streammon.deliver.kafka import KafkaSink
 from streammon.deliver.schemas import EVENTS, FOLDER
+from tests.integration.watching import KAFKA_SOCKETS
 from tests.unit.test_deliver_envelope import STREAM, VIOLATION
 
 WAIT_S = 30.0
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
-
-@pytest.fixture(autouse=True)
-def _collect_sockets() -> Iterator[None]:
-    yield
-    gc.collect()
+pytestmark = KAFKA_SOCKETS
 
 
 @pytest.fixture(scope="module")
@@ -66,17 +61,16 @@ def published(envelope: Envelope) -> tuple[str, bytes, bytes]:
 
 
 def test_the_official_sdk_reads_the_same_event_which_is_valid(arrived: list[Received]) -> None:
-    kafka: Any = pytest.importorskip("cloudevents.core.bindings.kafka", reason="pip install cloudevents")
-    formats: Any = pytest.importorskip("cloudevents.core.formats.json")
     schemas = {schema_id: FOLDER / name for name, (_, schema_id) in EVENTS.items()}
     for got, sent in zip(arrived, SENT, strict=True):
+        assert got.value is not None
         message = kafka.KafkaMessage(headers=dict(got.headers), key=got.key, value=got.value)
-        event = kafka.from_kafka(message, formats.JSONFormat())
+        event = kafka.from_kafka(message, JSONFormat())
 
         assert (event.get_id(), event.get_type(), event.get_source()) == (sent.event_id, sent.type, sent.source)
         assert (event.get_subject(), event.get_dataschema()) == (sent.subject, sent.dataschema)
         assert event.get_datacontenttype() == "application/json"
         assert event.get_time() == datetime.fromisoformat(sent.time)
         assert event.get_data() == json.loads(sent.value)
-        schema = json.loads(schemas[event.get_dataschema()].read_text(encoding="utf-8"))
+        schema = json.loads(schemas[str(event.get_dataschema())].read_text(encoding="utf-8"))
         jsonschema.Draft202012Validator(schema).validate(event.get_data())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 from collections.abc import Iterator
@@ -22,19 +21,14 @@ from streammon.deliver.deliverer import Deliverer
 from streammon.deliver.envelope import Envelope
 from streammon.deliver.kafka import KafkaSink
 from streammon.deliver.outbox import Outbox
+from tests.integration.watching import KAFKA_SOCKETS
 from tests.unit.spooling import envelope
 
 FLUSH_S = 30.0
 BROKER_TAKES_BYTES = 1_048_588
 """Apache Kafka's default of message.max.bytes, and the embedded broker's."""
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
-
-@pytest.fixture(autouse=True)
-def _collect_sockets() -> Iterator[None]:
-    yield
-    gc.collect()
+pytestmark = KAFKA_SOCKETS
 
 
 @pytest.fixture(scope="module")

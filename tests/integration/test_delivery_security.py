@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import ipaddress
 import logging
 import socket
@@ -27,13 +26,7 @@ INSIDE, OUTSIDE = b"127.0.0.2", b"127.0.0.1"
 """Where the broker is, and says it is, and where clients shall think it is: names of one length."""
 PASSWORD = "geheim"  # noqa: S105 - of these tests
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s")
-
-
-@pytest.fixture(autouse=True)
-def _collect_sockets() -> Iterator[None]:
-    yield
-    gc.collect()
+pytestmark = [pytest.mark.filterwarnings("ignore:unclosed <s"), pytest.mark.usefixtures("collected_sockets")]
 
 
 class TlsEnd:

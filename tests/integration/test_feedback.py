@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import subprocess
 import sys
@@ -30,20 +29,14 @@ from streammon.events import FeedbackAction
 from streammon.fleet.feedback import TOPIC, FeedbackReader, topic_connector
 from streammon.judge.feedback import Feedback, encode_feedback
 from streammon.metrics import Metrics
-from tests.integration.watching import CLIP, ROOT, Watching, need_weights
+from tests.integration.watching import CLIP, KAFKA_SOCKETS, ROOT, Watching, need_weights
 
 QR = "advertising.qr_code"
 ROOM = "10086"
 VIOLATIONS, AUDIT = "streammon.violations", "streammon.audit"
 
 # kafka-python leaves the sockets of refused connections to the garbage collector.
-pytestmark = [pytest.mark.timeout(180), pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
-
-
-@pytest.fixture(autouse=True)
-def _collect_sockets() -> Iterator[None]:
-    yield
-    gc.collect()
+pytestmark = [pytest.mark.timeout(180), *KAFKA_SOCKETS]
 
 
 def said(action: FeedbackAction, incident_id: str) -> Feedback:

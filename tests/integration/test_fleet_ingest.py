@@ -12,9 +12,9 @@ import pytest
 from sample_streams.live_hls import LiveHls
 from streammon.entities import PictureState, RoomState
 from streammon.fleet import ingest
-from streammon.fleet.ingest import IngestSupervisor, RoomNews
+from streammon.fleet.ingest import IngestSupervisor
 from streammon.ingest.rooms import handle as module
-from streammon.ingest.rooms.wire import RoomChanged
+from streammon.ingest.rooms.wire import RoomChanged, RoomNews
 from tests.integration.ingesting import CLIP, CONFIG, Fleet, alive, room, take, until, until_dead
 
 

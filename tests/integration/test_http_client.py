@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,29 +18,9 @@ from streammon.errors import (
 from streammon.ingest.source import ByteRange
 from tests.integration.http_fetching import ALL, HEAD, SECRET, body, client, flood, refused
 from tests.integration.scripted_http import Reply, ScriptedServer, Talk, ranged, redirect
+from tests.needs import need
 
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    for thread in set(threading.enumerate()) - before:
-        thread.join(1.0)
-        assert not thread.is_alive(), thread.name
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with ScriptedServer() as one:
-        yield one
-
-
-@pytest.fixture
-def other() -> Iterator[ScriptedServer]:
-    """Another host, which only some clients may connect to."""
-    with ScriptedServer("127.0.0.2") as two:
-        two.pages["/p"] = Reply(body=b"private")
-        yield two
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 def test_an_answer_comes_whole_and_the_connection_is_kept(server: ScriptedServer) -> None:
@@ -69,8 +47,8 @@ def test_an_address_is_sent_as_it_stands_but_for_what_http_cannot_say(
     assert server.asked[0].target == (sent if sent is not None else path)
 
 
-@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="there is no IPv6")
 def test_an_ipv6_address_is_told_in_brackets() -> None:
+    need("IPv6", None if Path("/proc/net/if_inet6").exists() else "this machine has none")
     with ScriptedServer("::1") as server, client(allow=ALL) as one:
         server.pages["/p"] = Reply(body=b"six")
         assert body(one, server.url("/p")) == b"six"

@@ -21,28 +21,7 @@ from streammon.errors import (
 from tests.integration.http_fetching import ALL, HEAD, body, client, flood, refused
 from tests.integration.scripted_http import Reply, ScriptedServer, Talk, black_hole, dribble, hang
 
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    for thread in set(threading.enumerate()) - before:
-        thread.join(1.0)
-        assert not thread.is_alive(), thread.name
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with ScriptedServer() as one:
-        yield one
-
-
-@pytest.fixture
-def other() -> Iterator[ScriptedServer]:
-    """Another host, which only some clients may connect to."""
-    with ScriptedServer("127.0.0.2") as two:
-        two.pages["/p"] = Reply(body=b"private")
-        yield two
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 @pytest.mark.parametrize(

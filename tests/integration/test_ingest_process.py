@@ -10,8 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -20,9 +18,8 @@ import pytest
 
 from sample_streams.live_hls import LiveHls
 from streammon.entities import RoomState
-from streammon.ingest.config import IngestConfig
 from streammon.ingest.rooms import handle as module
-from streammon.ingest.rooms.handle import IngestHandle, IngestLoss
+from streammon.ingest.rooms.handle import IngestLoss
 from streammon.ingest.rooms.mailbox import Mailbox
 from tests.integration.ingesting import (
     CLIP,
@@ -31,6 +28,7 @@ from tests.integration.ingesting import (
     alive,
     held,
     new_mailbox,
+    process,
     room,
     take,
     until,
@@ -82,26 +80,6 @@ DEEDS = {
     "half a message": ("os.write(wire.fileno(), (100).to_bytes(4, 'big') + b'half')", TALK),
     "the end of the conversation": ("wire.close()", ""),
 }
-
-
-@contextmanager
-def process(ear: Ear, mailbox: Mailbox, config: IngestConfig = CONFIG) -> Iterator[IngestHandle]:
-    handle = IngestHandle(config, mailbox, ear)
-    try:
-        yield handle
-    finally:
-        handle.close()
-        assert not alive(handle.pid)
-
-
-@pytest.fixture
-def ear() -> Ear:
-    return Ear()
-
-
-@pytest.fixture
-def mailbox() -> Mailbox:
-    return new_mailbox()
 
 
 def test_a_file_s_frames_arrive_with_the_right_times_and_pictures(ear: Ear, mailbox: Mailbox, tmp_path: Path) -> None:

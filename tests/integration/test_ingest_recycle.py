@@ -18,7 +18,7 @@ from sample_streams.rtmp_server import rtmp_server, what_is_missing
 from streammon.entities import RoomState
 from streammon.fleet import ingest
 from tests.integration.ingesting import CLIP, CONFIG, Fleet, alive, room, threads_of, until
-from tests.integration.watching import need
+from tests.needs import need
 
 INTERVAL_S = 0.5
 # Two of these are more than a busy machine's pauses.

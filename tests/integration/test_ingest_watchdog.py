@@ -6,8 +6,6 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,36 +13,15 @@ import pytest
 from sample_streams.live_rtmp import LiveRtmp
 from sample_streams.rtmp_server import rtmp_server, what_is_missing
 from streammon.entities import RoomState
-from streammon.ingest.config import IngestConfig
 from streammon.ingest.rooms.handle import IngestHandle
 from streammon.ingest.rooms.mailbox import Mailbox
-from tests.integration.ingesting import CLIP, CONFIG, Ear, alive, new_mailbox, room, take, threads_of, until
+from tests.integration.ingesting import CLIP, CONFIG, Ear, process, room, take, threads_of, until
 from tests.integration.test_http_tls import Authority
-from tests.integration.watching import need
+from tests.needs import need
 
 # A call that hangs: opening a FIFO that nobody writes to.
 HUNG_AFTER_S = 0.5 + 2.0 + 2.0
 QUICK = CONFIG.model_copy(update={"open_timeout": 0.5})
-
-
-@contextmanager
-def process(ear: Ear, mailbox: Mailbox, config: IngestConfig = QUICK) -> Iterator[IngestHandle]:
-    handle = IngestHandle(config, mailbox, ear)
-    try:
-        yield handle
-    finally:
-        handle.close()
-        assert not alive(handle.pid)
-
-
-@pytest.fixture
-def ear() -> Ear:
-    return Ear()
-
-
-@pytest.fixture
-def mailbox() -> Mailbox:
-    return new_mailbox()
 
 
 @pytest.fixture
@@ -78,7 +55,7 @@ def let_go(fifo: Path, handle: IngestHandle, threads: int) -> None:
 def test_a_file_that_cannot_be_opened_fails_as_hung_and_its_thread_says_nothing_more(
     ear: Ear, mailbox: Mailbox, fifo: Path
 ) -> None:
-    with process(ear, mailbox) as handle:
+    with process(ear, mailbox, QUICK) as handle:
         handle.add_room(room(CLIP, room_id="healthy"), session_base=0)
         take(mailbox, 2)  # those of FFmpeg that open a stream are gone then
         at_rest = threads_of(handle.pid)
@@ -101,7 +78,7 @@ def test_a_file_that_cannot_be_opened_fails_as_hung_and_its_thread_says_nothing_
 
 
 def test_a_room_whose_thread_hangs_is_stopped_at_once(ear: Ear, mailbox: Mailbox, fifo: Path) -> None:
-    with process(ear, mailbox) as handle:
+    with process(ear, mailbox, QUICK) as handle:
         handle.add_room(room(fifo), session_base=0)
         ear.until_state(RoomState.CONNECTING)
         began_s = time.monotonic()

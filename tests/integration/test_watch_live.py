@@ -24,7 +24,8 @@ from sample_streams.truth import faults, incidents, read_truth
 from streammon.deliver.schemas import FOLDER
 from streammon.entities import Moment
 from streammon.events import EvidenceStatus, Phase
-from tests.integration.watching import CLIP, Consumed, Watching, consume, need, need_weights
+from tests.integration.watching import CLIP, Consumed, Watching, consume, need_weights
+from tests.needs import need
 
 TRUTH = read_truth(CLIP.with_suffix(".json"))
 INTERVAL_S = 2.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -17,24 +16,22 @@ import pytest
 
 from streammon.bus import Consumer, Received
 from streammon.events import StreamEvent, ViolationEvent
+from tests.needs import need
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIP = ROOT / "sample_streams" / "room.mp4"
 MODELS = ROOT / "models"
 
+KAFKA_SOCKETS = [
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+    pytest.mark.usefixtures("collected_sockets"),
+]
+"""For tests in which kafka-python is a client: it leaves sockets to the collector."""
+
 _STOP_WITHIN_S = 30.0
 _INGEST = b"streammon.ingest.rooms.process"
 # A room's last event on one topic may come before its last on the other.
 _OTHER_TOPIC_S = 1.5
-
-
-def need(what: str, missing: str | None) -> None:
-    """Skips the test where `missing` says what keeps it from running; in CI that is a failure."""
-    if missing is None:
-        return
-    if os.environ.get("CI"):
-        pytest.fail(f"{what}: {missing}")
-    pytest.skip(f"{what}: {missing}")
 
 
 def need_weights() -> None:

@@ -19,6 +19,7 @@ from streammon.deliver.evidence_font import Lettering
 from streammon.entities import Box, QrReading
 from streammon.errors import EvidenceError
 from streammon.events import Hit
+from tests.needs import need
 from tests.unit.evidence_making import jpeg
 
 GREY = snapshot(np.full((720, 1280, 3), 128, np.uint8)).jpeg
@@ -90,8 +91,7 @@ def test_many_hits_are_bounded() -> None:
 
 def test_chinese_is_written_where_a_font_has_it() -> None:
     lettering = Lettering()
-    if not lettering.writes("漢"):
-        pytest.skip("no font with Chinese on this machine: apt-get install fonts-noto-cjk")
+    need("a font with Chinese", None if lettering.writes("漢") else "pip install 'streammon[cjk]'")
 
     assert lettering.shown("加微信 VX12345 한국 カナ é") == "加微信 VX12345 한국 カナ é"
     assert (drawn(hit(text="加")) != drawn(hit(text="微"))).any()

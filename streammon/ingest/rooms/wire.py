@@ -133,6 +133,8 @@ class IngestStats(msgspec.Struct, tag=True, frozen=True):
 
 
 ToIngest = Configure | AddRoom | RemoveRoom | SetInterval | FreeSlot | Stop
+RoomNews = RoomChanged | RoomPicture
+"""What is told of a room beyond its ingest process."""
 FromRoom = RoomChanged | RoomPicture | RoomThread | FrameReady | RoomStats
 FromIngest = FromRoom | IngestStats
 
