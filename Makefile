@@ -40,12 +40,12 @@ servers:
 	@tests/install-servers
 
 .PHONY: test
-test: $(VENV)/.dev models servers ## all tests but the slow suites
-	@$(BIN)/pytest
+test: $(VENV)/.dev models servers ## all tests but the slow suites, two files at a time: most of them wait
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 .PHONY: test-slow
-test-slow: $(VENV)/.dev ## many more damaged containers than `make test` reads: FUZZ_EXAMPLES of each kind, 2,000 unless set
-	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/pytest --timeout 3600 tests/unit/test_ingest_container_bytes.py
+test-slow: $(VENV)/.dev ## a broker down for a minute, Azure's protocol (fetches 245 MB once), and FUZZ_EXAMPLES (2,000) damaged containers of each kind
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/pytest --timeout 3600 tests/unit/test_ingest_container_bytes.py tests/integration/slow_*.py
 
 .PHONY: test-faults
 test-faults: $(VENV)/.dev servers ## over forty ways in which a stream can fail, beside two healthy rooms; about eight minutes
@@ -76,6 +76,10 @@ bench-bounds: $(VENV)/.dev ## memory, descriptors and threads over 1,000 reconne
 .PHONY: bench-picture
 bench-picture: $(VENV)/.dev ## what it costs to see that a picture is black, frozen, of one colour or no signal
 	@$(BIN)/python -m tests.benchmarks.bench_picture
+
+.PHONY: bench-change
+bench-change: $(VENV)/.dev ## whether an unchanged picture is told from one with something small and new; four minutes
+	@$(BIN)/python -m tests.benchmarks.bench_change
 
 .PHONY: bench-deliver
 bench-deliver: $(VENV)/.dev ## durable events a second to Kafka, beside the bare producer; a minute and a half

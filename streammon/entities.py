@@ -22,7 +22,8 @@ class Room:
     `passthrough` is opaque to us, echoed in every event, and at most 1 KiB as JSON. `url` may carry secrets: it is
     never logged or published; `room_id` is what names a room to people. `url_command` prints the URL anew before each
     connection, for addresses that expire; `url` then only says how it is carried. `policy` is the id of the policy that
-    judges it; empty: its tenant's, or the default.
+    judges it; empty: its tenant's, or the default. Of two rooms the one with the higher `priority` is examined first.
+    `every_s` names, by detector, the least seconds between its looks at the room, in place of the configured ones.
     """
 
     room_id: str
@@ -32,6 +33,7 @@ class Room:
     url_command: tuple[str, ...] = ()
     interval_s: float = 2.0
     priority: int = 0
+    every_s: Mapping[str, float] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     passthrough: Mapping[str, Any] = field(default_factory=dict)
 
@@ -175,13 +177,29 @@ class Outcome(StrEnum):
     NOT_EXAMINED = "not_examined"
 
 
+class Unexamined(StrEnum):
+    """Why a detector did not look at a frame.
+
+    `cadence`: it looks at this room less often. `gate`: what it depends on was not examined. `unchanged`: the picture
+    is the one it saw last. `failed`: it failed on the frame, twice. `disabled`: it failed too often, and rests.
+    `overdue`: the frame waited for too long.
+    """
+
+    CADENCE = "cadence"
+    GATE = "gate"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+    DISABLED = "disabled"
+    OVERDUE = "overdue"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """One detector's look at one frame of one room.
 
     With `outcome` examined, each of `labels` (what the detector can see at all; a text detector's are decided by the
     policy, so empty) is a hit where `detections` names it and a miss where not. `at_s` is `time.monotonic()` at which
-    the frame was received.
+    the frame was received. `unexamined` says why nobody looked; None where somebody did, or where nobody knows.
     """
 
     room_id: str
@@ -191,3 +209,4 @@ class Observation:
     moment: Moment
     at_s: float
     detections: tuple[Detection, ...] = ()
+    unexamined: Unexamined | None = None

@@ -55,6 +55,12 @@ class ModelCorrupt(ModelError):
     """A file's sha256 is not the catalogue's, or it cannot be read as what it should be."""
 
 
+class RunTimedOut(ModelError):
+    """A run took longer than it may, or waited too long for its provider, and was ended."""
+
+    retryable = True
+
+
 class ModelSourceUnavailable(ModelError):
     """The package that carries the weights could not be fetched."""
 

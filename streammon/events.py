@@ -246,16 +246,22 @@ class BlindTime:
 
 
 class StreamChange(StrEnum):
-    """What a stream event tells of: the connection's state, what the picture amounts to, or its size."""
+    """What a stream event tells of.
+
+    The connection's `state`, what the `picture` amounts to, its `resolution`, a `detector` that is switched off after
+    failures or on again, or the `coverage`: the room is examined more sparsely than it should be, or as asked again.
+    """
 
     STATE = "state"
     PICTURE = "picture"
     RESOLUTION = "resolution"
+    DETECTOR = "detector"
+    COVERAGE = "coverage"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamEvent:
-    """A room's connection or picture changed. What did not change is repeated as it was."""
+    """A room's connection, its picture or how it is examined changed. What did not change is repeated as it was."""
 
     room_id: str
     tenant: str
@@ -275,6 +281,13 @@ class StreamEvent:
     previous_picture: PictureState | None = None
     width: Annotated[Count | None, Meta(description="Of the stream's picture, in pixels.")] = None
     height: Count | None = None
+    disabled_detectors: Annotated[
+        tuple[str, ...], Meta(description="Detectors that failed too often: the room is blind for their labels.")
+    ] = ()
+    coverage: Annotated[
+        Annotated[float, Meta(ge=0.0, le=1.0)] | None,
+        Meta(description="Where it changed: the share of the samples of the last 30 s that were examined."),
+    ] = None
 
     @property
     def event_id(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _AGE_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 13.0, 30.0)
+_BATCH_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 _RUN_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -26,11 +27,72 @@ class Metrics:
             ["room", "reason"],
             registry=registry,
         )
+        self.room_examined = Counter(
+            "streammon_room_frames_examined", "Frames of a room that detectors were shown.", ["room"], registry=registry
+        )
+        self.room_interval_seconds = Gauge(
+            "streammon_room_interval_seconds", "Time between two samples of a room now.", ["room"], registry=registry
+        )
+        self.rooms_by_tempo = Gauge(
+            "streammon_rooms_by_tempo",
+            "Rooms that are sampled faster than they should be (fast, after a hit), as they should, or slower (slow).",
+            ["tempo"],
+            registry=registry,
+        )
+        self.room_cpu_seconds = Counter(
+            "streammon_room_cpu_seconds",
+            "Time on a CPU core that a room has cost, by part: ingest, or a detector.",
+            ["room", "tenant", "part"],
+            registry=registry,
+        )
+        self.room_provider_seconds = Counter(
+            "streammon_room_provider_seconds",
+            "Time of the execution provider that a room has cost, its share of each batch.",
+            ["room", "tenant"],
+            registry=registry,
+        )
+        self.room_pulled_bytes = Counter(
+            "streammon_room_pulled_bytes",
+            "Bytes pulled for a room: playlists, segments and all; of RTMP the video's packets alone.",
+            ["room", "tenant"],
+            registry=registry,
+        )
+        self.unexamined = Counter(
+            "streammon_frames_not_examined",
+            "Frames a detector did not look at, by reason: cadence, gate, unchanged, failed, disabled, overdue.",
+            ["detector", "reason"],
+            registry=registry,
+        )
+        self.detector_disabled = Gauge(
+            "streammon_detector_disabled",
+            "1 while a detector is switched off after failures.",
+            ["detector"],
+            registry=registry,
+        )
+        self.batch_frames = Histogram(
+            "streammon_batch_frames", "Frames in one batch.", ["detector"], buckets=_BATCH_BUCKETS, registry=registry
+        )
+        self.saturation = Gauge(
+            "streammon_engine_saturation_ratio",
+            "Work that came in the last seconds, by what the engine can do in them; above 1 it is overloaded.",
+            registry=registry,
+        )
+        self.utilisation = Gauge(
+            "streammon_provider_utilisation_ratio",
+            "Share of the last seconds in which an execution provider ran models, 1 being all it may run at once.",
+            ["provider"],
+            registry=registry,
+        )
+        self.model_info = Gauge(
+            "streammon_model_info", "1 for what a model runs on.", ["model", "provider", "sha256"], registry=registry
+        )
+        self.engine_given_up_threads = Gauge(
+            "streammon_engine_given_up_threads",
+            "Threads of the engine that a detector has not come back on, and are still there.",
+            registry=registry,
+        )
         self.analysed = Counter(
             "streammon_frames_analysed", "Frames a detector examined.", ["detector"], registry=registry
-        )
-        self.detector_errors = Counter(
-            "streammon_detector_errors", "Frames a detector failed on.", ["detector"], registry=registry
         )
         self.detector_seconds = Histogram(
             "streammon_detector_seconds",

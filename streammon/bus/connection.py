@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 from kafka.cluster import collect_hosts
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, SaslAuthenticationFailedError, UnsupportedSaslMechanismError
 from kafka.net.compat import KafkaNetClient
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
 
 from streammon.errors import DeliveryError
 
@@ -67,9 +70,12 @@ def connect(client_class: Callable[..., Any], bootstrap: str, security: Security
         raise DeliveryError(f"kafka {bootstrap}: the files for TLS cannot be used: {error}") from error
     _knock(bootstrap, tls)
     networks: list[Any] = []
+    refusals: list[_Refusal] = []
 
     def network(**kwargs: Any) -> Any:
-        networks.append(KafkaNetClient(**kwargs))  # type: ignore[no-untyped-call]
+        net = NetworkSelector(**kwargs)  # type: ignore[no-untyped-call]
+        manager = _Connections(net, refusals, **kwargs)
+        networks.append(KafkaNetClient(net, manager, **kwargs))  # type: ignore[no-untyped-call]
         return networks[-1]
 
     options |= {"kafka_client": network, "bootstrap_timeout_ms": milliseconds(CONNECT_S)}
@@ -79,9 +85,54 @@ def connect(client_class: Callable[..., Any], bootstrap: str, security: Security
     except KafkaError as error:
         for opened in networks:  # a client that fails in its constructor leaves its sockets and thread behind
             opened.close()
-        claim = " as that user, with that password" if security.mechanism is not None else ""
-        reason = f"it answers, but not to {security.protocol}{claim} ({error})"
-        raise DeliveryError(f"kafka {bootstrap}: {reason}") from error
+        raise DeliveryError(f"kafka {bootstrap}: {_why(security, refusals, error)}") from error
+
+
+class _Refusal(IntEnum):
+    """What a broker made of our log-in; what tells most comes first."""
+
+    UNKNOWN_MECHANISM = 0
+    REFUSED = 1
+    HUNG_UP = 2
+
+
+_TOLD = {
+    _Refusal.UNKNOWN_MECHANISM: "knows no {mechanism}: check kafka.sasl.mechanism",
+    _Refusal.REFUSED: "refuses user {username} by {mechanism}: check kafka.sasl",
+    _Refusal.HUNG_UP: "hangs up when user {username} logs in by {mechanism}: check kafka.sasl",
+}
+
+
+class _Connections(KafkaConnectionManager):
+    """kafka-python's, and what brokers made of our log-in: of itself it only says that it ran out of time."""
+
+    def __init__(self, net: Any, refusals: list[_Refusal], /, **options: Any) -> None:
+        super().__init__(net, **options)  # type: ignore[no-untyped-call]
+        self._refusals = refusals
+
+    def get_connection(self, *args: Any, **options: Any) -> Any:
+        """As it was; notes why the connection is not made, if it is not."""
+        connection = super().get_connection(*args, **options)  # type: ignore[no-untyped-call]
+        connection.init_future.add_errback(lambda error: self._note(connection, error))
+        return connection
+
+    def _note(self, connection: Any, error: Exception) -> None:
+        if isinstance(error, UnsupportedSaslMechanismError):
+            self._refusals.append(_Refusal.UNKNOWN_MECHANISM)
+        elif isinstance(error, SaslAuthenticationFailedError):
+            self._refusals.append(_Refusal.REFUSED)
+        elif connection.parser is not None and connection.broker_version is not None:
+            # It spoke Kafka with us, and hung up before we were in. Apache Kafka does so right behind its refusal, and
+            # kafka-python 3.0.12 drops what it has read when it finds the connection closed.
+            self._refusals.append(_Refusal.HUNG_UP)
+
+
+def _why(security: Security, refusals: Sequence[_Refusal], error: KafkaError) -> str:
+    """What to tell of a client that could not be made."""
+    if security.mechanism is None or not refusals:
+        return f"it answers, but not to {security.protocol} ({error})"
+    said = _TOLD[min(refusals)].format(username=security.username, mechanism=security.mechanism)
+    return f"the broker {said}"
 
 
 @contextmanager

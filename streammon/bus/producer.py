@@ -153,6 +153,7 @@ class Producer:
                 acks="all",
                 enable_idempotence=True,
                 compression_type=self._compression,
+                metrics_enabled=False,
                 batch_size=BATCH_BYTES,
                 max_request_size=self._message_bytes,
                 linger_ms=milliseconds(LINGER_S),

@@ -12,11 +12,10 @@ from streammon.cli.events import events_app
 from streammon.cli.evidence import evidence_app
 from streammon.cli.models import models_app
 from streammon.cli.policy import policy_app
+from streammon.cli.run import checked_config, run
 from streammon.cli.terminal import notes, print_line, told
 from streammon.cli.topics import topics_app
 from streammon.cli.watch import watch
-from streammon.fleet.config import load_settings
-from streammon.fleet.policies import policy_book
 from streammon.judge.feasible import warnings
 from streammon.taxonomy import load_taxonomy
 
@@ -33,6 +32,7 @@ app.add_typer(evidence_app, name="evidence")
 app.add_typer(events_app, name="events")
 app.add_typer(topics_app, name="topics")
 app.command()(watch)
+app.command()(run)
 
 
 def main() -> None:
@@ -42,12 +42,11 @@ def main() -> None:
 
 @app.command()
 def check(config: Annotated[Path, typer.Option("--config", "-c", help="The streammon.yaml to check.")]) -> None:
-    """Check a configuration file and the policies that it names; every fault at once, exit status 2."""
+    """Check a configuration file, its policies and its rooms; every fault at once, exit status 2."""
     with told():
-        settings = load_settings(config)
-        book = policy_book(settings)
-    for policy in book.policies:
-        for warning in warnings(policy, settings.interval):
+        checked = checked_config(config)
+    for policy in checked.book.policies:
+        for warning in warnings(policy, checked.settings.interval):
             notes.print(f"policy {policy.id}: {warning}", highlight=False)
     print_line(f"{config}: ok")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
@@ -25,9 +26,7 @@ from streammon.cli.terminal import (
 from streammon.deliver.config import KafkaConfig
 from streammon.entities import Room
 from streammon.fleet.config import HttpConfig, Settings, load_settings, merged
-from streammon.ingest.source import LIVE_SCHEMES
-
-_HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*([\x20-\x7e]*)")
+from streammon.fleet.room_checks import check_header, check_room_id, check_url, split_command
 
 
 def _http(configured: HttpConfig | None, text: str | None) -> HttpConfig | None:
@@ -104,29 +103,33 @@ def watch(  # noqa: PLR0913, PLR0917 - the options of a command
 
 
 def _room(room_id: str, url: str | None, url_command: str | None, headers: list[str]) -> Room:
-    if not room_id.isprintable() or not 0 < len(room_id) <= 200:
-        raise typer.BadParameter("--room should be 1 to 200 printable characters")
     if (url is None) == (url_command is None):
         raise typer.BadParameter("give a URL, or --url-command in its place")
-    scheme, mark, _ = (url or "").partition("://")
-    if mark and scheme.lower() not in LIVE_SCHEMES:
-        raise typer.BadParameter("the URL should begin with rtmp://, rtmps://, http:// or https://, or be a file")
-    try:
-        command = tuple(shlex.split(url_command or ""))
-    except ValueError as error:
-        raise typer.BadParameter(f"--url-command: {error}") from error
-    if url_command is not None and not command:
-        raise typer.BadParameter("--url-command is empty")
+    with _blaming("--room"):
+        check_room_id(room_id)
+    with _blaming("the URL"):
+        check_url(url if url is not None else "file")
+    with _blaming("--url-command"):
+        command = split_command(url_command) if url_command is not None else ()
     return Room(room_id=room_id, url=url or "", url_command=command, headers=dict(map(_header, headers)))
 
 
+@contextmanager
+def _blaming(what: str) -> Iterator[None]:
+    """Turns a ValueError into what is wrong with an option."""
+    try:
+        yield
+    except ValueError as error:
+        raise typer.BadParameter(f"{what} {error}") from error
+
+
 def _header(text: str) -> tuple[str, str]:
-    match = _HEADER.fullmatch(text)
-    if match is None:
-        raise typer.BadParameter(
-            f"--header should be 'Name: value' in plain characters, not {text.partition(':')[0]!r}"
-        )
-    return match[1], match[2]
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise typer.BadParameter(f"--header should be 'Name: value', not {name!r}")
+    with _blaming("--header should be 'Name: value':"):
+        check_header(name, value.lstrip(" \t"))
+    return name, value.lstrip(" \t")
 
 
 def _watch_settings(config: Path | None, room: str, kafka: str | None, given: dict[str, Any]) -> Settings:

@@ -8,13 +8,16 @@ from streammon.backoff import Backoff
 from streammon.deliver.dead_letters import DeadLetters
 from streammon.deliver.envelope import Envelope
 from streammon.deliver.outbox import Outbox
-from streammon.deliver.pump import Pump, PumpStatus
+from streammon.deliver.pump import Moved, Pump, PumpStatus
 from streammon.deliver.sinks import Refusal, Sink
 from streammon.errors import DeliveryError
 
 log = logging.getLogger(__name__)
 
 BATCH = 200
+REST_S = 0.02
+"""How long a deliverer lets events gather once its sink has all there were: an event by itself goes at once, and under
+load there are at most 50 batches a second. A batch costs a sink, such as Kafka's client, more than ten events do."""
 
 
 class Deliverer:
@@ -33,7 +36,7 @@ class Deliverer:
         self._dead_letters = dead_letters
         self._refused = 0
         backoff = backoff if backoff is not None else Backoff()
-        self._pump = Pump(f"sink {sink.name}", self._deliver_batch, outbox, backoff)
+        self._pump = Pump(f"sink {sink.name}", self._deliver_batch, outbox, backoff, rest_s=REST_S)
 
     @property
     def name(self) -> str:
@@ -67,10 +70,10 @@ class Deliverer:
             self._dead_letters.close()
         return stopped
 
-    def _deliver_batch(self) -> bool:
+    def _deliver_batch(self) -> Moved:
         batch = self._outbox.pending(self._sink.name, BATCH)
         if not batch:
-            return False
+            return Moved.NOTHING
         taken = self._sink.send([envelope for _, envelope in batch])
         if isinstance(taken, Refusal):
             self._bury(batch[0][1], taken)
@@ -78,7 +81,7 @@ class Deliverer:
         if taken < 1:
             raise DeliveryError(f"{self._sink.name}: took nothing and did not say why")
         self._outbox.acknowledge(self._sink.name, batch[taken - 1][0])
-        return True
+        return Moved.PART if taken < len(batch) or len(batch) == BATCH else Moved.ALL
 
     def _bury(self, envelope: Envelope, refusal: Refusal) -> None:
         if self._dead_letters is None:

@@ -9,15 +9,17 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from streammon.deliver.envelope import Envelope, Importance
 
 _COLUMNS = tuple(field.name for field in fields(Envelope))
 _INSERT = (
     f"INSERT INTO events (committed_at, size_bytes, {', '.join(_COLUMNS)})"  # noqa: S608 - our own names
-    f" VALUES (:committed_at, :size_bytes, {', '.join(f':{name}' for name in _COLUMNS)})"
+    f" VALUES (?, ?{', ?' * len(_COLUMNS)})"
 )
+_values = attrgetter(*_COLUMNS)
 _SELECT = f"SELECT position, {', '.join(_COLUMNS)} FROM events WHERE position > ? ORDER BY position LIMIT ?"  # noqa: S608
 _ROW_BYTES = 64
 """What SQLite keeps beside an event's own text and value, about."""
@@ -26,25 +28,36 @@ _FORGET_BYTES = 2 << 20
 _FORGET_EVENTS = 1000
 
 
-def append(db: sqlite3.Connection, envelopes: Sequence[Envelope], committed_at: float) -> None:
-    """Put events at the end, for every sink."""
-    rows = [
-        {"committed_at": committed_at, "size_bytes": size_bytes(envelope), **asdict(envelope)} for envelope in envelopes
-    ]
-    db.executemany(_INSERT, rows)
-    _add_bytes(db, sum(int(row["size_bytes"]) for row in rows))
-    db.execute("UPDATE sinks SET behind = behind + ?", (len(rows),))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appended:
+    """The position of the last event ever committed; the size of what was put in, and of all events."""
+
+    last: int
+    new_bytes: int
+    held_bytes: int
+
+
+def append(db: sqlite3.Connection, envelopes: Sequence[Envelope], committed_at: float) -> Appended:
+    """Put events at the end, for every sink. One statement for each, and two more: the judge waits for them."""
+    if not envelopes:
+        return Appended(last=last_position(db), new_bytes=0, held_bytes=held_bytes(db))
+    new_bytes, last = 0, 0
+    for envelope in envelopes:
+        size = size_bytes(envelope)
+        last = db.execute(_INSERT, (committed_at, size, *_values(envelope))).lastrowid or last
+        new_bytes += size
+    db.execute("UPDATE sinks SET behind = behind + ?", (len(envelopes),))
+    return Appended(last=last, new_bytes=new_bytes, held_bytes=_add_bytes(db, new_bytes))
 
 
 def size_bytes(envelope: Envelope) -> int:
     """What the event takes in the spool, about."""
-    named = sum(len(text) for text in (envelope.event_id, envelope.source, envelope.subject, envelope.key))
+    named = len(envelope.event_id) + len(envelope.source) + len(envelope.subject) + len(envelope.key)
     return _ROW_BYTES + named + len(envelope.value)
 
 
-def give_way(db: sqlite3.Connection, limit_bytes: int) -> Mapping[Importance, int]:
-    """Delete what gives way until the events fit the limit, or only what never does is left; how many of each."""
-    over_bytes = held_bytes(db) - limit_bytes
+def give_way(db: sqlite3.Connection, over_bytes: int) -> Mapping[Importance, int]:
+    """Delete what gives way until so much is free, or only what never does is left; how many of each."""
     given: Counter[Importance] = Counter()
     for importance in (Importance.UPDATE, Importance.STREAM):
         while over_bytes > 0 and (victims := _oldest(db, importance, over_bytes)):
@@ -162,8 +175,10 @@ def _delete(db: sqlite3.Connection, positions: Sequence[int]) -> None:
     db.execute("DELETE FROM events WHERE position IN (SELECT value FROM json_each(?))", (listed,))
 
 
-def _add_bytes(db: sqlite3.Connection, amount: int) -> None:
-    db.execute("UPDATE facts SET value = value + ? WHERE name = 'events_bytes'", (amount,))
+def _add_bytes(db: sqlite3.Connection, amount: int) -> int:
+    """The new sum."""
+    query = "UPDATE facts SET value = value + ? WHERE name = 'events_bytes' RETURNING value"
+    return int(db.execute(query, (amount,)).fetchone()[0])
 
 
 def _envelope(row: Sequence[object]) -> Envelope:

@@ -16,7 +16,7 @@ from streammon.deliver.evidence_ledger import Count, Ledger, uncounted
 from streammon.deliver.evidence_retention import Retention
 from streammon.deliver.outbox import Outbox
 from streammon.deliver.picture_stores import open_store
-from streammon.deliver.pump import Pump, PumpStatus
+from streammon.deliver.pump import Moved, Pump, PumpStatus
 from streammon.deliver.records import EvidenceRecord
 from streammon.errors import EvidenceError
 from streammon.events import EvidenceKind, Monitor
@@ -54,7 +54,7 @@ class EvidenceStore:
         self._retention = Retention(outbox, self._store, self._ledger, config)
         self._deleter = Deleter(outbox, self._store, self._ledger, template(config.path), DeletionQueue(requests))
         self._spool_max_bytes = config.spool_max_bytes
-        self._pump = Pump("evidence", self._step, outbox, backoff if backoff is not None else Backoff())
+        self._pump = Pump("evidence", self._step, outbox.pictures, backoff if backoff is not None else Backoff())
 
     @property
     def status(self) -> PumpStatus:
@@ -74,7 +74,7 @@ class EvidenceStore:
         """Stop the thread; False where it did not stop in time. May be called twice."""
         return self._pump.close()
 
-    def _step(self) -> bool:
+    def _step(self) -> Moved:
         """A little of everything, so that a backlog of one kind does not hold up the others."""
         self._retention.make_room_in_spool(self._spool_max_bytes)
         records = self._outbox.pending_evidence(BATCH)
@@ -82,7 +82,7 @@ class EvidenceStore:
             self._keep(record)
         deleted = self._deleter.step()
         expired = self._retention.step()
-        return bool(records) or deleted or expired
+        return Moved.PART if records or deleted or expired else Moved.NOTHING
 
     def _keep(self, record: EvidenceRecord) -> None:
         pictures = {EvidenceKind.SNAPSHOT: record.jpeg}

@@ -10,8 +10,7 @@ import shutil
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from streammon.deliver import event_queue
@@ -29,7 +28,7 @@ RESERVE_BYTES = 16 << 20
 """Of the disk, never filled by commits: an acknowledgement, which frees space, needs some first (SQLite's log)."""
 
 _PUT_INCIDENT = (
-    "INSERT INTO incidents VALUES (:incident_id, :room_id, :state)"
+    "INSERT INTO incidents (incident_id, room_id, state) VALUES (?, ?, ?)"
     " ON CONFLICT (incident_id) DO UPDATE SET state = excluded.state"
 )
 
@@ -43,6 +42,7 @@ class Outbox(OutboxEvidence):
     """
 
     def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES, clock: Callable[[], float] = time.time) -> None:
+        self._folder = path.parent
         self._max_bytes = max_bytes
         self._clock = clock
         self._gave_way: Counter[Importance] = Counter()
@@ -75,17 +75,15 @@ class Outbox(OutboxEvidence):
         One flush of the disk, however many events: hand it all that is ready. An event that gives way leaves a gap in
         `seq`; the rest of its commit stands.
         """
-        with self._shared.hold():
-            with self._shared.writing(news=True) as db:
+        shared = self._shared
+        with shared.hold():
+            with shared.writing(news=(shared.events, shared.pictures) if evidence else (shared.events,)) as db:
                 self._keep_reserve(db)
-                event_queue.append(db, events, self._clock())
-                given = self._make_room(db, events)
-                db.executemany(_PUT_INCIDENT, [asdict(record) for record in incidents if record.state is not None])
-                ended = [(record.incident_id,) for record in incidents if record.state is None]
-                db.executemany("DELETE FROM incidents WHERE incident_id = ?", ended)
+                appended = event_queue.append(db, events, self._clock())
+                given = self._make_room(db, events, appended)
+                _put_incidents(db, incidents)
                 insert_evidence(db, evidence)
-                last = event_queue.last_position(db)
-            self._note(given, incidents, last)
+            self._note(given, incidents, appended.last)
 
     def next_epoch(self, room_id: str) -> int:
         """Begin a new owner epoch of the room and return its number.
@@ -158,15 +156,16 @@ class Outbox(OutboxEvidence):
     @property
     def version(self) -> int:
         """Changes with every commit. Read it before looking for work, then `wait` for it to change."""
-        return self._shared.version
+        return self._shared.events.version
 
     def wait(self, version: int, timeout_s: float) -> None:
         """Sleep until something was committed since `version` was read, or `wake` was called, or time is up."""
-        self._shared.wait(version, timeout_s)
+        self._shared.events.wait(version, timeout_s)
 
     def wake(self) -> None:
         """Let everybody who waits look again, such as for a stop event."""
-        self._shared.wake()
+        self._shared.events.wake()
+        self._shared.pictures.wake()
 
     def wait_delivered(self, sink: str, timeout_s: float) -> bool:
         """Sleep until the sink has all that is committed by now; False where time is up first."""
@@ -185,28 +184,32 @@ class Outbox(OutboxEvidence):
                 more = event_queue.forget_taken(db)
 
     def _keep_reserve(self, db: sqlite3.Connection) -> None:
-        free_bytes = shutil.disk_usage(self._shared.path.parent).free
+        free_bytes = shutil.disk_usage(self._folder).free
         if free_bytes >= RESERVE_BYTES:
             return
         pages, page_bytes = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_size"))
         if free_bytes + pages * page_bytes < RESERVE_BYTES:
             raise SpoolError(f"spool {self._shared.path}: database or disk is full: free space on its disk")
 
-    def _make_room(self, db: sqlite3.Connection, new: Sequence[Envelope]) -> Mapping[Importance, int]:
-        given = event_queue.give_way(db, self._max_bytes)
-        held_bytes, new_bytes = event_queue.held_bytes(db), sum(map(event_queue.size_bytes, new))
+    def _make_room(
+        self, db: sqlite3.Connection, new: Sequence[Envelope], appended: event_queue.Appended
+    ) -> Mapping[Importance, int]:
+        if appended.held_bytes <= self._max_bytes:
+            return {}
+        given = event_queue.give_way(db, appended.held_bytes - self._max_bytes)
         must_stay = any(envelope.importance is Importance.KEPT for envelope in new)
         # What is alone larger than the bound is taken by a spool that holds nothing else: it could never be otherwise.
-        if must_stay and held_bytes > max(self._max_bytes, new_bytes):
+        if must_stay and event_queue.held_bytes(db) > max(self._max_bytes, appended.new_bytes):
             reason = f"is full: {self._max_bytes} bytes of starts and ends that a sink has not taken"
             raise SpoolError(f"spool {self._shared.path}: {reason}: bring the sink back, or allow more")
         return given
 
     def _note(self, given: Mapping[Importance, int], incidents: Sequence[IncidentRecord], last: int) -> None:
         """What must be known by heart, should the spool turn out to be damaged. Called with the lock."""
-        if given and not self._gave_way:
-            log.warning("spool %s is full: events give way, and leave gaps in seq", self._shared.path)
-        self._gave_way.update(given)
+        if given:
+            if not self._gave_way:
+                log.warning("spool %s is full: events give way, and leave gaps in seq", self._shared.path)
+            self._gave_way.update(given)
         self._last = last
         for record in incidents:
             if record.state is None:
@@ -218,7 +221,16 @@ class Outbox(OutboxEvidence):
         if self._last:
             # In mid-run the judge's word counts: a salvaged incident may be one that has ended since.
             db.execute("DELETE FROM incidents")
-            db.executemany(_PUT_INCIDENT, [asdict(record) for record in self._open.values()])
+            _put_incidents(db, self._open.values())
         event_queue.begin_behind(db, self._last)  # a sink may be about to acknowledge a position of the old file
         for name in self._sinks:
             event_queue.add_sink(db, name)
+
+
+def _put_incidents(db: sqlite3.Connection, records: Iterable[IncidentRecord]) -> None:
+    """Part of a commit: each is open as it says, or over."""
+    for record in records:
+        if record.state is None:
+            db.execute("DELETE FROM incidents WHERE incident_id = ?", (record.incident_id,))
+        else:
+            db.execute(_PUT_INCIDENT, (record.incident_id, record.room_id, record.state))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
 from streammon.deliver import event_queue
+from streammon.deliver.bell import Bell
 from streammon.deliver.envelope import Envelope
 from streammon.deliver.records import EvidenceRecord, PictureRecord
 from streammon.deliver.shared_spool import SharedSpool
@@ -35,6 +36,11 @@ class OutboxEvidence:
     def __init__(self, shared: SharedSpool) -> None:
         self._shared = shared
 
+    @property
+    def pictures(self) -> Bell:
+        """Rung when pictures were committed that are to be stored."""
+        return self._shared.pictures
+
     def pending_evidence(self, limit: int) -> list[EvidenceRecord]:
         """The oldest pictures that are not stored yet, at most `limit`."""
         with self._shared.reading() as db:
@@ -46,7 +52,7 @@ class OutboxEvidence:
 
     def evidence_stored(self, key: str, pictures: Sequence[PictureRecord], events: Sequence[Envelope]) -> None:
         """The picture, and its copies, are stored: `pictures` are remembered, and the events that say so committed."""
-        with self._shared.writing(news=True) as db:
+        with self._shared.writing(news=(self._shared.events,)) as db:
             db.execute("DELETE FROM evidence WHERE key = ?", (key,))
             db.executemany(
                 _REMEMBER,
@@ -57,7 +63,7 @@ class OutboxEvidence:
     def evidence_gone(self, keys: Sequence[str], events: Sequence[Envelope]) -> None:
         """The pictures are lost or deleted: they are forgotten, and the events that say so committed."""
         gone = [(key,) for key in keys]
-        with self._shared.writing(news=True) as db:
+        with self._shared.writing(news=(self._shared.events,)) as db:
             db.executemany("DELETE FROM evidence WHERE key = ?", gone)
             db.executemany("DELETE FROM pictures WHERE key = ?", gone)
             event_queue.append(db, events, self._clock())
@@ -114,6 +120,8 @@ class OutboxEvidence:
 
 def insert_evidence(db: sqlite3.Connection, records: Sequence[EvidenceRecord]) -> None:
     """Part of a commit. A picture whose key is already waiting is left as it is: the key holds the picture's hash."""
+    if not records:
+        return
     db.executemany(
         "INSERT INTO evidence (key, sha256, size_bytes, room_id, tenant, incident_id, taken_s, url, passthrough, hits,"
         " jpeg) VALUES (:key, :sha256, length(:jpeg), :room_id, :tenant, :incident_id, :taken_s, :url, :passthrough,"

@@ -6,16 +6,17 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 
 from streammon.backoff import Backoff
+from streammon.deliver.bell import Bell
 from streammon.deliver.outbox import Outbox
 from streammon.errors import StreammonError
 
 log = logging.getLogger(__name__)
 
 IDLE_S = 60.0
-"""How long an idle pump sleeps at most; commits wake it at once."""
+"""How long an idle pump sleeps at most; news wakes it at once."""
 
 
 class PumpState(StrEnum):
@@ -24,6 +25,14 @@ class PumpState(StrEnum):
     DELIVERING = "delivering"
     WAITING = "waiting"
     CLOSED = "closed"
+
+
+class Moved(Enum):
+    """What a step has moved of what there was, as far as it knows."""
+
+    NOTHING = "nothing"
+    PART = "part"
+    ALL = "all"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,17 +45,21 @@ class PumpStatus:
 
 
 class Pump:
-    """Calls `step` on its own thread, named `name`, whenever the outbox has changed, until closed.
+    """Calls `step` on its own thread, named `name`, whenever there is `news`, until closed.
 
-    `step` moves one batch and returns False when there was nothing to move; it raises a StreammonError where the place
-    fails, which puts the pump into `waiting` until a later try succeeds. One log line per change of state.
+    `step` moves one batch and is called again at once where that was a part; it raises a StreammonError where the place
+    fails, which puts the pump into `waiting` until a later try succeeds. Having moved all, the pump rests for `rest_s`
+    seconds: what comes meanwhile is moved together. One log line per change of state.
     """
 
-    def __init__(self, name: str, step: Callable[[], bool], outbox: Outbox, backoff: Backoff) -> None:
+    def __init__(
+        self, name: str, step: Callable[[], Moved], news: Outbox | Bell, backoff: Backoff, *, rest_s: float = 0.0
+    ) -> None:
         self._name = name
         self._step = step
-        self._outbox = outbox
+        self._news = news
         self._backoff = backoff
+        self._rest_s = rest_s
         self._stop = threading.Event()
         self._nudge = threading.Event()
         self._status = PumpStatus(state=PumpState.DELIVERING)
@@ -62,14 +75,14 @@ class Pump:
         self._thread.start()
 
     def hurry(self) -> None:
-        """Try again now instead of when the back-off is over."""
+        """Look again now instead of when the back-off, or a rest, is over."""
         self._nudge.set()
 
     def close(self, timeout_s: float = 15.0) -> bool:
         """Stop after the batch under way; False where that took longer than `timeout_s`. May be called twice."""
         self._stop.set()
         self._nudge.set()
-        self._outbox.wake()
+        self._news.wake()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -77,7 +90,7 @@ class Pump:
     def _run(self) -> None:
         while True:
             # Read before the look at the stop event: close() sets that first and then wakes, so one of both is seen.
-            version = self._outbox.version
+            version = self._news.version
             if self._stop.is_set():
                 break
             try:
@@ -90,8 +103,10 @@ class Pump:
                 self._wait_out(f"{type(error).__name__}, see the log")
             else:
                 self._recovered()
-                if not moved:
-                    self._outbox.wait(version, IDLE_S)
+                if moved is Moved.ALL:
+                    self._rest()
+                if moved is not Moved.PART:
+                    self._news.wait(version, IDLE_S)
         self._status = PumpStatus(state=PumpState.CLOSED)
 
     def _wait_out(self, reason: str) -> None:
@@ -101,6 +116,11 @@ class Pump:
         self._status = PumpStatus(state=PumpState.WAITING, reason=reason, failures=failures)
         self._nudge.wait(self._backoff.delay_s(failures))
         self._nudge.clear()
+
+    def _rest(self) -> None:
+        if self._rest_s:
+            self._nudge.wait(self._rest_s)
+            self._nudge.clear()
 
     def _recovered(self) -> None:
         if self._status.state is PumpState.WAITING:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from streammon.deliver.bell import Bell
 from streammon.deliver.spool import Spool, is_damaged
 from streammon.deliver.spool_rescue import SetAside, probe, salvage, set_aside
 from streammon.errors import SpoolError
@@ -20,8 +21,10 @@ log = logging.getLogger(__name__)
 
 
 class SharedSpool:
-    """What the parts of the outbox share: a connection, a lock, a condition. Every method may raise SpoolError.
+    """What the parts of the outbox share: a connection, a lock, two bells. Every method may raise SpoolError.
 
+    `events` and `pictures` are rung when some were committed, each for those who move them on: events are many and
+    pictures few, so that one bell for both would wake the evidence store for nothing.
     `restore` is called, in the transaction that begins a new spool in mid-run, to put in what its owner knows by heart.
     `clock` gives UTC epoch seconds.
     """
@@ -31,8 +34,9 @@ class SharedSpool:
         self.set_aside: SetAside | None = None
         self._restore = restore
         self._clock = clock
-        self._changed = threading.Condition()
-        self._version = 0
+        lock = threading.RLock()
+        self.events, self.pictures = Bell(lock), Bell(lock)
+        self._changed = threading.Condition(lock)
         self._spool: Spool | None = None
         self._closed = False
         with self._changed:
@@ -45,8 +49,8 @@ class SharedSpool:
             yield
 
     @contextmanager
-    def writing(self, *, news: bool = False, durable: bool = True) -> Iterator[sqlite3.Connection]:
-        """One transaction; whoever waits looks again when it is done, pumps only where it is `news` to them.
+    def writing(self, *, news: Collection[Bell] = (), durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """One transaction; when it is done, those bells are rung, and who waits in `wait_until` asks again.
 
         Where it need not be `durable` a power cut may undo it. Raises SpoolError also where the spool was found to be
         damaged and a new one begun: the same call may succeed then.
@@ -54,7 +58,8 @@ class SharedSpool:
         with self._changed:
             with self._replacing_damaged(), self._opened().transaction(durable=durable) as db:
                 yield db
-            self._version += news
+            for bell in news:
+                bell.wake()
             self._changed.notify_all()
 
     @contextmanager
@@ -62,23 +67,6 @@ class SharedSpool:
         """The connection, for queries that belong together."""
         with self._changed, self._replacing_damaged(), self._opened().reading() as db:
             yield db
-
-    @property
-    def version(self) -> int:
-        """Changes with every commit. Read it before looking for work, then `wait` for it to change."""
-        with self._changed:
-            return self._version
-
-    def wait(self, version: int, timeout_s: float) -> None:
-        """Sleep until something was committed since `version` was read, or `wake` was called, or time is up."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._version != version, timeout_s)
-
-    def wake(self) -> None:
-        """Let everybody who waits look again, such as for a stop event."""
-        with self._changed:
-            self._version += 1
-            self._changed.notify_all()
 
     def wait_until(self, done: Callable[[sqlite3.Connection], bool], timeout_s: float) -> bool:
         """Sleep until `done`, asked after every change; False where time is up first."""

@@ -35,6 +35,7 @@ class Spool:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._durable = True
         with self._translated():
             self._db = self._open()
 
@@ -45,7 +46,7 @@ class Spool:
         Where it need not be `durable` a power cut, but no crash of ours, may undo it until the next one that is.
         """
         with self._translated():
-            self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._set_durable(durable)
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -66,6 +67,11 @@ class Spool:
         with self._translated():
             self._db.close()
 
+    def _set_durable(self, durable: bool) -> None:
+        if durable != self._durable:
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
+
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -75,6 +81,7 @@ class Spool:
             # The file belongs to one process alone: two would each deliver the same events.
             db.execute("PRAGMA locking_mode = EXCLUSIVE")
             db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA journal_size_limit = 67108864")
             self._check_version(db)
         except BaseException:

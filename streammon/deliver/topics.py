@@ -11,6 +11,7 @@ TOPICS = {
     "streammon.reviews": False,
     "streammon.feedback": False,
     "streammon.audit": False,
+    "streammon.records": False,
     "streammon.dlq": False,
 }
 """A topic → whether it is compacted: of each key the last message is kept for ever."""

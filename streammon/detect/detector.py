@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from streammon.entities import Detection, Frame
 
+Found = Mapping[str, tuple[Detection, ...]]
+"""What a frame's other detectors found, by their names."""
+
 
 class Detector(Protocol):
-    """Looks at frames and says what it sees. Used by one thread: the engine's.
+    """Looks at frames and says what it sees.
 
     `name` is what configuration, events and metrics call it, `model` the weights or library that it runs. `labels` are
     all that it can see; empty for a reader of text, whose labels come from the policy's keyword lists.
+
+    It may also have `max_batch`, the most frames that one call gains from (else `DEFAULT_MAX_BATCH`), and `parallel`,
+    in how many threads at once `detect` may run (else 1: one call after the other, though not always in one thread).
+    A call that does not come back in its time is given up, and the next one does not wait for it.
     """
 
     @property
@@ -32,3 +39,24 @@ class Detector(Protocol):
 
     def close(self) -> None:
         """Let go of the models. May be called twice."""
+
+
+@runtime_checkable
+class InformedDetector(Protocol):
+    """A detector that is told what its gates (`only_if`) found, such as where the faces are whose age it tells."""
+
+    def detect_in(self, frames: Sequence[Frame], found: Sequence[Found]) -> list[tuple[Detection, ...]]:
+        """Called in place of `detect`: `found` has one entry per frame, which names the gates that found something."""
+
+
+DEFAULT_MAX_BATCH = 4
+
+
+def max_batch_of(detector: Detector) -> int:
+    """The most frames that one call of `detect` gains from."""
+    return int(getattr(detector, "max_batch", DEFAULT_MAX_BATCH))
+
+
+def parallel_of(detector: Detector) -> int:
+    """In how many threads at once `detect` may run."""
+    return int(getattr(detector, "parallel", 1))

@@ -1,15 +1,21 @@
-"""The table of detectors: a name to what builds it. Only what is switched on is imported."""
+"""The table of detectors: a name to what builds it. Only what is switched on is imported.
+
+Names come from here, from the entry points of other packages, and from `detect.custom`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
-from streammon.detect.config import DetectConfig
+from streammon.detect.config import DetectConfig, Fault, installed_detectors, load_detector, located
 from streammon.detect.detector import Detector
-from streammon.detect.session import Session, open_session
+from streammon.detect.runtime.runtime import Runtime
+from streammon.detect.runtime.session import Session
 from streammon.errors import StreammonError
 
 
@@ -18,61 +24,117 @@ class Parts:
     """What detectors are built from.
 
     `weights` gives the file of a model by its name in the catalogue and raises ModelMissing; `label_maps` holds, per
-    model, the taxonomy's label of each of its classes that has one.
+    model, the taxonomy's label of each of its classes that has one. `runtime` opens the models and shares the machine
+    among them; closing it is its owner's.
     """
 
     weights: Callable[[str], Path]
     label_maps: Mapping[str, Mapping[str, str]]
     config: DetectConfig
+    runtime: Runtime
 
     def open(self, model: str) -> Session:
-        """The session of a model. Raises what `weights` and `open_session` raise."""
-        return open_session(self.weights(model), self.config.provider, self.config.threads)
+        """The session of a model. Raises what `weights` and `Runtime.open` raise."""
+        return self.runtime.open(self.weights(model))
 
 
-def detector_names() -> tuple[str, ...]:
-    """All names that `build_detectors` knows."""
-    return tuple(_FACTORIES)
+def detector_names(config: DetectConfig | None = None) -> tuple[str, ...]:
+    """All names that `build_detectors` knows: built in, installed, and where there is a `config`, its own models."""
+    custom = () if config is None else tuple(config.custom)
+    return (*_FACTORIES, *installed_detectors(), *custom)
+
+
+def check_detectors(names: Sequence[str], config: DetectConfig) -> None:
+    """For a configuration's validator: all that is wrong with the names, before anything is opened.
+
+    Raises ValidationError, whose places are `detectors` with an index and `detect.custom` with a name; ValueError where
+    two packages bring a detector of one name.
+    """
+    known = detector_names(config)
+    listed = ", ".join(dict.fromkeys(known))
+    faults: list[Fault] = [
+        (("detectors", index), "value_error", f"no such detector; the known ones are {listed}", name)
+        for index, name in enumerate(names)
+        if name not in known
+    ]
+    faults += [
+        (("detect", "custom", name), "value_error", "is the name of another detector; choose another", None)
+        for name in config.custom
+        if known.count(name) > 1
+    ]
+    if faults:
+        raise located(faults)
 
 
 def build_detectors(names: Iterable[str], parts: Parts) -> list[Detector]:
     """The detectors of these names, in this order, to be warmed up before use.
 
-    Raises StreammonError, before any model is opened, where a name is unknown; and what `Parts.open` raises, after
-    closing what was open by then.
+    Raises StreammonError, before any model is opened, where a name is unknown or stands for two detectors; and what
+    `Parts.open` and `build_custom` raise, after closing what was open by then.
     """
+    table = _table(parts.config)
     wanted = list(names)
-    if unknown := [name for name in wanted if name not in _FACTORIES]:
-        raise StreammonError(f"no detector is called {', '.join(unknown)}: the known ones are {', '.join(_FACTORIES)}")
+    if unknown := [name for name in wanted if name not in table]:
+        raise StreammonError(f"no detector is called {', '.join(unknown)}: the known ones are {', '.join(table)}")
     with ExitStack() as opened:
-        built = [_build(name, parts, opened) for name in wanted]
+        built = [_build(table[name], parts, opened) for name in wanted]
         opened.pop_all()
     return built
 
 
-def _build(name: str, parts: Parts, opened: ExitStack) -> Detector:
-    detector = _FACTORIES[name](parts)
+Factory = Callable[[Parts], Detector]
+
+
+def _build(factory: Factory, parts: Parts, opened: ExitStack) -> Detector:
+    detector = factory(parts)
     opened.callback(detector.close)
     return detector
 
 
+def _table(config: DetectConfig) -> Mapping[str, Factory]:
+    try:
+        installed = installed_detectors()
+    except ValueError as error:
+        raise StreammonError(str(error)) from error
+    names = (*_FACTORIES, *installed, *config.custom)
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise StreammonError(f"more than one detector is called {', '.join(twice)}; rename the one that is yours")
+    brought = {name: partial(_installed, point) for name, point in installed.items()}
+    return {**_FACTORIES, **brought, **{name: partial(_custom, name) for name in config.custom}}
+
+
+def _installed(point: EntryPoint, parts: Parts) -> Detector:
+    try:
+        kind = load_detector(point)
+        section = parts.config.options.get(point.name)
+        return kind.build(section if section is not None else kind.config(), parts)
+    except ValueError as error:  # of pydantic too, where a section that was left out has a key without a default
+        raise StreammonError(f"detect.options.{point.name}: {error}") from error
+
+
+def _custom(name: str, parts: Parts) -> Detector:
+    from streammon.detect.custom.build import build_custom  # noqa: PLC0415
+
+    return build_custom(name, parts.config.custom[name], parts.runtime.open)
+
+
 def _nsfw(parts: Parts) -> Detector:
-    from streammon.detect.nsfw import NsfwDetector  # noqa: PLC0415
+    from streammon.detect.detectors.nsfw import NsfwDetector  # noqa: PLC0415
 
     model = "nsfwjs-inception-v3"
     return NsfwDetector(parts.open(model), parts.label_maps[model], parts.config.nsfw)
 
 
 def _qr(parts: Parts) -> Detector:
-    from streammon.detect.qr import QrDetector  # noqa: PLC0415
+    from streammon.detect.detectors.qr import QrDetector  # noqa: PLC0415
 
     return QrDetector(parts.config.qr)
 
 
 def _ocr(parts: Parts) -> Detector:
-    from streammon.detect.ocr import OcrDetector  # noqa: PLC0415
+    from streammon.detect.detectors.ocr import OcrDetector  # noqa: PLC0415
 
     return OcrDetector(parts.open("ppocrv6-det-small"), parts.open("ppocrv6-rec-small"), parts.config.ocr)
 
 
-_FACTORIES: Mapping[str, Callable[[Parts], Detector]] = {"nsfw": _nsfw, "qr": _qr, "ocr": _ocr}
+_FACTORIES: Mapping[str, Factory] = {"nsfw": _nsfw, "qr": _qr, "ocr": _ocr}

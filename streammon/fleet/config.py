@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ByteSize, Field, ValidationInfo
+from pydantic import AfterValidator, ByteSize, Field, ValidationInfo, model_validator
 
 from streammon.config import FilePath, Seconds, Section, load_yaml
 from streammon.deliver.config import DeliverConfig, KafkaConfig
 from streammon.deliver.evidence_config import EvidenceConfig
 from streammon.deliver.secret import Secret
 from streammon.detect.config import DetectConfig
-from streammon.detect.registry import detector_names
+from streammon.detect.registry import check_detectors, detector_names
 from streammon.errors import ConfigError, Problem
+from streammon.fleet.pace_config import PaceConfig
 from streammon.ingest.config import IngestConfig
 from streammon.judge.config import PoliciesConfig
 from streammon.judge.policy_load import load_policy
@@ -30,9 +31,11 @@ def _valid_policy(path: Path, info: ValidationInfo) -> Path:
     return path
 
 
-def _known_detector(name: str) -> str:
-    if name not in detector_names():
-        raise ValueError(f"no such detector; the known ones are {', '.join(detector_names())}")
+def _known_detector(name: str, info: ValidationInfo) -> str:
+    """With the rest of the file's faults, where `detect`, which may bring detectors, has none itself."""
+    detect = info.data.get("detect")
+    if detect is not None and name not in (known := detector_names(detect)):
+        raise ValueError(f"no such detector; the known ones are {', '.join(dict.fromkeys(known))}")
     return name
 
 
@@ -59,10 +62,33 @@ class HttpConfig(Section):
     )
 
 
+class SupervisorConfig(Section):
+    """How `streammon run` looks after its engine."""
+
+    max_restarts: int = Field(default=5, ge=0, le=1000, description="of a dead or hung engine; one more ends the run")
+    restarts_within: Annotated[Seconds, Field(ge=1, le=86400)] = Field(
+        default=600.0, description="the time in which they are counted"
+    )
+    start_within: Annotated[Seconds, Field(ge=1, le=3600)] = Field(
+        default=300.0, description="from an engine's start to its first sign of life"
+    )
+    hung_after: Annotated[Seconds, Field(ge=1, le=600)] = Field(
+        default=30.0, description="no sign of life for so long gets the engine killed"
+    )
+    stop_within: Annotated[Seconds, Field(ge=1, le=600)] = Field(
+        default=30.0, description="for ending what is open and delivering it; then the engine is killed"
+    )
+
+
 class RecordsConfig(Section):
     """Where what the detectors saw is recorded, for audits, for tuning, and for `streammon policy test`."""
 
-    file: FilePath | None = Field(default=None, description="a JSON line per frame; null records nothing")
+    file: FilePath | None = Field(default=None, description="a JSON line per frame; null writes no file")
+    topic: str | None = Field(
+        default=None,
+        pattern="^[A-Za-z0-9._-]{1,249}$",
+        description="the same lines to this Kafka topic, keyed by the room; null publishes none",
+    )
     max_bytes: ByteSize = Field(default=ByteSize(1 << 30), ge=10_000, description="of the file, which is begun anew")
     keep: int = Field(default=3, ge=1, le=1000, description="former files that are kept, as FILE.1, FILE.2, …")
 
@@ -73,6 +99,7 @@ class Settings(Section):
     version: Literal[1] = 1
     interval: Interval = 2.0
     policy: PolicyPath | None = Field(default=None, description="one policy, the default; see `policies` for more")
+    detect: DetectConfig = DetectConfig()  # before `detectors`, which it may bring
     detectors: DetectorNames = ("nsfw", "qr", "ocr")
     models: FilePath | None = Field(default=None, description="the folder that `streammon models pull` filled")
     state: FilePath | None = Field(default=None, description="the folder of the spool and, unless set, of evidence")
@@ -84,8 +111,15 @@ class Settings(Section):
     evidence: EvidenceConfig = EvidenceConfig()
     records: RecordsConfig = RecordsConfig()
     http: HttpConfig | None = None
+    rooms: FilePath | None = Field(default=None, description="the list that `streammon run` watches")
+    supervisor: SupervisorConfig = SupervisorConfig()
     ingest: IngestConfig = IngestConfig()
-    detect: DetectConfig = DetectConfig()
+    pace: PaceConfig = PaceConfig()
+
+    @model_validator(mode="after")
+    def _detectors_are_known(self) -> Settings:
+        check_detectors(self.detectors, self.detect)
+        return self
 
 
 def load_settings(path: Path) -> Settings:

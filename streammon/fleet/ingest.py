@@ -24,7 +24,7 @@ from streammon.ingest.config import IngestConfig
 from streammon.ingest.moves import FINAL
 from streammon.ingest.rooms.handle import IngestHandle, IngestLoss
 from streammon.ingest.rooms.mailbox import Mailbox
-from streammon.ingest.rooms.wire import IngestStats, RoomChanged, RoomNews, RoomPicture, RoomStats
+from streammon.ingest.rooms.wire import IngestStats, RoomChanged, RoomNews, RoomPicture, RoomStats, SamplesLost
 from streammon.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -76,6 +76,10 @@ class IngestSupervisor:
         """Stops pulling a room; `stopped` is told when that is done."""
         self._inbox.put(partial(self._remove, room_id))
 
+    def set_interval(self, room_id: str, interval_s: float) -> None:
+        """Has a room sampled every `interval_s` seconds from now on, also where another process pulls it later."""
+        self._inbox.put(partial(self._places.set_interval, room_id, interval_s))
+
     @property
     def alive(self) -> bool:
         """Whether somebody looks after the processes."""
@@ -116,6 +120,11 @@ class IngestSupervisor:
         for counter, count in counted:
             counter.labels(stats.room_id).inc(count)
         self._metrics.dropped.labels(stats.room_id, "mailbox_full").inc(stats.dropped)
+        if stats.dropped:
+            self._on_news(SamplesLost(room_id=stats.room_id, samples=stats.dropped))
+        tenant = self._places.tenant(stats.room_id)
+        self._metrics.room_cpu_seconds.labels(stats.room_id, tenant, "ingest").inc(stats.cpu_s)
+        self._metrics.room_pulled_bytes.labels(stats.room_id, tenant).inc(stats.pulled_bytes)
         if stats.lag_s is not None:
             self._metrics.live_lag_seconds.labels(stats.room_id).set(stats.lag_s)
 

@@ -6,7 +6,9 @@ import logging
 import math
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Event as Flag
 from time import monotonic
 
@@ -15,22 +17,31 @@ from prometheus_client import CollectorRegistry
 from streammon import __version__
 from streammon.deliver.evidence_config import placed
 from streammon.deliver.kafka import kafka_security
-from streammon.detect.engine import Engine
+from streammon.detect.change.room_reuse import RoomReuse
 from streammon.detect.registry import Parts, build_detectors
+from streammon.detect.runtime.runtime import Runtime
+from streammon.detect.scheduling.engine import Engine
+from streammon.detect.scheduling.request import RequestClass
+from streammon.detect.scheduling.shared import Hooks
 from streammon.entities import Room, RoomState
-from streammon.errors import IngestCrashed, StreammonError
+from streammon.errors import StreammonError
 from streammon.events import Monitor as MonitorName
+from streammon.fleet.attention import Attention
 from streammon.fleet.commit import Committer, lost_incidents
-from streammon.fleet.config import HttpConfig, RecordsConfig, Settings
+from streammon.fleet.config import HttpConfig, Settings
 from streammon.fleet.delivery import Delivery, Undelivered
 from streammon.fleet.feedback import FeedbackReader, topic_connector
 from streammon.fleet.ingest import IngestSupervisor
+from streammon.fleet.live import LiveFrames
+from streammon.fleet.pace import Pace
 from streammon.fleet.pipeline import Pipeline
 from streammon.fleet.policies import LivePolicies, policy_book, warn_of_rules
-from streammon.fleet.recording import Recorder
+from streammon.fleet.recording import build_recorder
 from streammon.fleet.rooms import RoomBook
 from streammon.fleet.sinks import build_outlets
+from streammon.fleet.tallies import EngineNews, ProviderWatch, export_engine, export_models
 from streammon.ingest.rooms.mailbox import Mailbox
+from streammon.ingest.rooms.wire import SamplesLost
 from streammon.judge.feedback import Feedback
 from streammon.judge.room import Now
 from streammon.metrics import Metrics
@@ -38,11 +49,12 @@ from streammon.models.catalog import load_catalog
 from streammon.models.store import ModelStore
 from streammon.serve.app import build_app
 from streammon.serve.feedback import feedback_routes
-from streammon.serve.server import HttpServer
+from streammon.serve.server import HttpServer, listen_tcp, listen_unix
 
 _log = logging.getLogger(__name__)
 
 _FLUSH_S = 10.0
+_DRAIN_S = 5.0
 _POLL_S = 0.2
 
 
@@ -50,34 +62,42 @@ class Monitor:
     """Watches rooms with one ingest process and one engine.
 
     Raises StreammonError where it cannot start: missing weights, no runtime, a spool in use. `write` gets one line
-    per event, None prints none; `settings.state` and `settings.models` must be set.
+    per event, None prints none; `settings.state` and `settings.models` must be set. With `socket_path` HTTP is served
+    on that UNIX socket in place of the port.
     """
 
-    def __init__(self, settings: Settings, write: Callable[[str], None] | None) -> None:
+    def __init__(
+        self, settings: Settings, write: Callable[[str], None] | None, socket_path: Path | None = None
+    ) -> None:
         if settings.state is None or settings.models is None:
             raise ValueError("settings.state and settings.models must be set")
         self._fatal: StreammonError | None = None
-        self._warm = False
-        self._closed = False
+        self._socket = socket_path
+        self._warm = self._started = self._closed = False
         self.metrics = Metrics(CollectorRegistry())
         book = policy_book(settings)
-        self._engine = _build_engine(settings, ModelStore(settings.models, load_catalog()), self.metrics)
         name = MonitorName(version=__version__, worker=settings.worker or socket.gethostname())
         evidence = placed(settings.evidence, settings.state)
         outlets = build_outlets(settings, settings.state, write)
         self._delivery = Delivery(settings.state, outlets, evidence, name, self.metrics, spool=settings.deliver.spool)
-        self._mailbox = Mailbox(lambda room_id: self.metrics.dropped.labels(room_id, "overdue").inc())
-        self._book = RoomBook(name, self.metrics)
-        committer = Committer(self._delivery.outbox, evidence, self._book.policy, self.metrics)
-        self._recorder = _recorder(settings.records, self.metrics)
-        self._pipeline = Pipeline(self._mailbox, self._engine, self._book, committer, self.metrics, self._recorder)
-        self._feedback = _feedback_reader(settings, self._pipeline, self.metrics)
-        self._ingest = IngestSupervisor(
-            settings.ingest, self._mailbox, self.metrics, self._pipeline.post, self._give_up
-        )
-        self._committer = committer
-        self._policies = LivePolicies(book, self.metrics, self._pipeline.set_policies)
-        self._http = None if settings.http is None else self._http_server(settings.http)
+        with ExitStack() as undoing:
+            undoing.callback(self._delivery.close, 0.0)
+            self._mailbox = Mailbox(self._overdue)
+            self._book = RoomBook(name, self.metrics)
+            committer = Committer(self._delivery.outbox, evidence, self._book.policy, self.metrics)
+            self._recorder = build_recorder(settings.records, settings.kafka, self.metrics)
+            self._pipeline = Pipeline(self._mailbox, self._book, committer, self.metrics, self._recorder)
+            self._runtime = Runtime(settings.detect, settings.state / "compiled")
+            self._provider_watch = ProviderWatch(self.metrics, self._runtime)
+            self._engine = self._build_engine(settings, ModelStore(settings.models, load_catalog()))
+            self._feedback = _feedback_reader(settings, self._pipeline, self.metrics)
+            self._ingest = IngestSupervisor(
+                settings.ingest, self._mailbox, self.metrics, self._pipeline.post, self._give_up
+            )
+            self._committer = committer
+            self._policies = LivePolicies(book, self.metrics, self._pipeline.set_policies)
+            self._http = None if settings.http is None else self._http_server(settings.http)
+            undoing.pop_all()
 
     @property
     def http_port(self) -> int | None:
@@ -90,6 +110,8 @@ class Monitor:
             self._http.start()
         self._delivery.start()
         self._engine.warm_up()
+        self._runtime.warmed_up()
+        export_models(self.metrics, self._runtime)
         self._warm = True
 
     def start(self, rooms: Sequence[Room]) -> None:
@@ -99,17 +121,22 @@ class Monitor:
         if self._recorder is not None:
             self._recorder.start()
         self._pipeline.start()
+        self._engine.start()
+        self._started = True
         if self._feedback is not None:
             self._feedback.start()
         self._ingest.start()
         for room in rooms:
+            self._mailbox.set_standing(room.room_id, priority=room.priority, interval_s=room.interval_s)
+            self._attention.opened(room, self._book.policy(room.room_id), monotonic())
             self._ingest.add(room)
 
     def wait(self, stop: Flag, timeout_s: float = math.inf) -> None:
         """Returns when `stop` is set, time is up, or all rooms ended. Raises StreammonError where it cannot go on."""
         until_s = monotonic() + timeout_s
         while not stop.wait(_POLL_S) and monotonic() < until_s and not self._pipeline.drained:
-            failure = self._fatal or self._pipeline.failure
+            self._provider_watch.tick(monotonic())
+            failure = self._fatal or self._engine.failure or self._pipeline.failure
             if failure is not None:
                 raise failure
 
@@ -125,11 +152,14 @@ class Monitor:
         if self._feedback is not None:
             self._feedback.close()
         self._ingest.close()
+        if not self._engine.drain(_DRAIN_S):
+            _log.warning("frames that were waiting at the end are not examined")
         self._pipeline.close()
         if self._recorder is not None:
             self._recorder.close()
         left = self._delivery.close(_FLUSH_S)
         self._engine.close()
+        self._runtime.close()
         if self._http is not None:
             self._http.close()
         return left
@@ -140,7 +170,10 @@ class Monitor:
 
     def not_alive(self) -> list[str]:
         """See Health."""
-        return ["the engine's thread is stuck"] if self._warm and not self._pipeline.alive else []
+        if not self._started:
+            return []
+        parts = (("the engine", self._engine.alive), ("the judge", self._pipeline.alive))
+        return [f"{name} is stuck" for name, alive in parts if not alive]
 
     def not_ready(self) -> list[str]:
         """See Health. A broker that is down does not make a monitor unready: it watches on and keeps its events."""
@@ -166,7 +199,8 @@ class Monitor:
     def _http_server(self, config: HttpConfig) -> HttpServer:
         token = None if config.token is None else config.token.read("http.token")
         routes = feedback_routes(self, config.host, token)
-        return HttpServer(build_app(self, self.metrics.registry, routes), config.host, config.port)
+        listening = listen_tcp(config.host, config.port) if self._socket is None else listen_unix(self._socket)
+        return HttpServer(build_app(self, self.metrics.registry, routes), listening)
 
     def _own(self, rooms: Sequence[Room]) -> None:
         outbox = self._delivery.outbox
@@ -180,12 +214,45 @@ class Monitor:
             mine = [event for event in lost if event.room_id == room.room_id]
             self._committer.commit(self._book.open(room, epoch, policy, mine, now), None, Flag())
 
-    def _give_up(self, error: IngestCrashed) -> None:
+    def _set_interval(self, room_id: str, interval_s: float) -> None:
+        room = self._book.room(room_id)
+        if room is not None:
+            self._book.set_interval(room_id, interval_s)
+            self._mailbox.set_standing(room_id, priority=room.priority, interval_s=interval_s)
+            self._ingest.set_interval(room_id, interval_s)
+
+    def _overdue(self, room_id: str) -> None:
+        self.metrics.dropped.labels(room_id, "overdue").inc()
+        self._pipeline.post(SamplesLost(room_id=room_id, samples=1))
+
+    def _build_engine(self, settings: Settings, store: ModelStore) -> Engine:
+        catalog = load_catalog()
+        parts = Parts(
+            weights=store.path,
+            label_maps={name: model.label_map for name, model in catalog.models.items()},
+            config=settings.detect,
+            runtime=self._runtime,
+        )
+        pipeline = self._pipeline
+        frames = LiveFrames(self._mailbox, self._book.room, lambda: pipeline.full)
+        reuse = RoomReuse(settings.detect.reuse)
+        news = EngineNews(self.metrics, pipeline.examined, pipeline.set_disabled, self._give_up)
+        engine = Engine(
+            build_detectors(settings.detectors, parts),
+            {RequestClass.LIVE: frames},
+            news,
+            settings.detect,
+            Hooks(runtime=self._runtime, reuse=reuse),
+        )
+        self._mailbox.on_put(engine.wake)
+        pipeline.on_relief(engine.wake)
+        self._attention = Attention(reuse, Pace(settings.pace), self._set_interval, engine.saturation, self.metrics)
+        pipeline.attend(self._attention)
+        export_engine(self.metrics, engine)
+        return engine
+
+    def _give_up(self, error: StreammonError) -> None:
         self._fatal = error
-
-
-def _recorder(records: RecordsConfig, metrics: Metrics) -> Recorder | None:
-    return None if records.file is None else Recorder.to(records.file, records.max_bytes, records.keep, metrics)
 
 
 def _feedback_reader(settings: Settings, pipeline: Pipeline, metrics: Metrics) -> FeedbackReader | None:
@@ -194,17 +261,3 @@ def _feedback_reader(settings: Settings, pipeline: Pipeline, metrics: Metrics) -
         return None
     connect = topic_connector(kafka.bootstrap, kafka.client_id, kafka_security(kafka))
     return FeedbackReader(connect, pipeline.hear, metrics)
-
-
-def _build_engine(settings: Settings, store: ModelStore, metrics: Metrics) -> Engine:
-    catalog = load_catalog()
-    parts = Parts(
-        weights=store.path,
-        label_maps={name: model.label_map for name, model in catalog.models.items()},
-        config=settings.detect,
-    )
-
-    def on_run(detector: str, seconds: float, _frames: int) -> None:
-        metrics.detector_seconds.labels(detector).observe(seconds)
-
-    return Engine(build_detectors(settings.detectors, parts), on_run=on_run)

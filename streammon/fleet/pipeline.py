@@ -1,4 +1,4 @@
-"""The engine's thread: takes frames, has them examined and judged, commits what comes of it, and lets time pass."""
+"""The judge's thread: takes what the engine examined, judges and commits it, and lets time pass."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from queue import Empty, Full, Queue, SimpleQueue
 from threading import Event as Flag
 from threading import Thread
 
-from streammon.detect.engine import Engine
-from streammon.entities import Frame, Observation, Outcome, Room
+from streammon.detect.scheduling.request import Examined
+from streammon.entities import Frame, Observation, Room
 from streammon.errors import StreammonError
+from streammon.events import Phase, ViolationEvent
+from streammon.fleet.attention import Attention
 from streammon.fleet.commit import Committer
 from streammon.fleet.feedback import FeedbackCounts
 from streammon.fleet.recording import Recorder
 from streammon.fleet.rooms import OVER_STATES, Event, RoomBook
+from streammon.fleet.tallies import count_examined
+from streammon.ingest.moves import FINAL
 from streammon.ingest.rooms.mailbox import Mailbox
-from streammon.ingest.rooms.wire import RoomChanged, RoomNews
+from streammon.ingest.rooms.wire import RoomChanged, RoomNews, RoomPicture
 from streammon.judge.feedback import Feedback
 from streammon.judge.policy import Policy
 from streammon.judge.room import Now
@@ -31,38 +35,41 @@ _TICK_EVERY_S = 0.5
 # Each is a commit of its own, some milliseconds: a flood of them must not keep frames waiting.
 _FEEDBACK_A_ROUND = 20
 _MAX_FEEDBACK = 1000
-# A frame is examined in well under a second; a thread that has not come round for this long is stuck.
+# With so many frames examined and not judged the engine gets no more: they hold pictures.
+_MAX_EXAMINED = 32
+# A frame is judged in milliseconds; a thread that has not come round for this long is stuck.
 _ALIVE_S = 30.0
 
 
 class Pipeline:
-    """Everything that changes what is judged happens on this one thread, in order."""
+    """Everything that changes what is judged happens on this one thread, in order. What it is told comes on any."""
 
     def __init__(
         self,
         mailbox: Mailbox,
-        engine: Engine,
         rooms: RoomBook,
         committer: Committer,
         metrics: Metrics,
         recorder: Recorder | None = None,
     ) -> None:
         self._mailbox = mailbox
-        self._engine = engine
         self._rooms = rooms
         self._committer = committer
         self._metrics = metrics
         self._recorder = recorder
         self._counts = FeedbackCounts(metrics)
         self._feedback: Queue[Feedback] = Queue(_MAX_FEEDBACK)
-        self._news: SimpleQueue[RoomNews] = SimpleQueue()
+        self._inbox: SimpleQueue[Examined | RoomNews | None] = SimpleQueue()
         self._unapplied: list[RoomNews] = []
         self._choose: Callable[[Room], Policy] | None = None
+        self._disabled: tuple[str, ...] = ()
+        self._attention: Attention | None = None
+        self._relieved: Callable[[], None] | None = None
         self._stop = Flag()
         self._drained = Flag()
         self._alive_s = time.monotonic()
         self._tick_due_s = self._alive_s
-        self._thread = Thread(target=self._run, name="engine", daemon=True)
+        self._thread = Thread(target=self._run, name="judge", daemon=True)
         self.failure: StreammonError | None = None
 
     def start(self) -> None:
@@ -70,21 +77,45 @@ class Pipeline:
         self._thread.start()
 
     def post(self, news: RoomNews) -> None:
-        """A room's connection changed state, or what its picture amounts to. Any thread."""
-        self._news.put(news)
+        """A room's connection changed state, or what its picture amounts to, or samples of it were lost."""
+        self._inbox.put(news)
+
+    def examined(self, examined: Examined) -> None:
+        """The engine has done with a frame."""
+        self._inbox.put(examined)
+
+    @property
+    def full(self) -> bool:
+        """Whether so much that was examined waits to be judged that no more should be."""
+        return self._inbox.qsize() >= _MAX_EXAMINED
+
+    def attend(self, attention: Attention) -> None:
+        """From now on `attention` is told what is seen. Before `start`."""
+        self._attention = attention
+
+    def on_relief(self, call: Callable[[], None]) -> None:
+        """From now on `call` is called when it is not full any more."""
+        self._relieved = call
+
+    def set_disabled(self, detectors: tuple[str, ...]) -> None:
+        """These detectors are switched off now, all others on."""
+        self._disabled = detectors
+        self._inbox.put(None)
 
     def set_policies(self, choose: Callable[[Room], Policy]) -> None:
-        """The policies have changed: rooms are judged by what `choose` says from the next frame on. Any thread."""
+        """The policies have changed: rooms are judged by what `choose` says from the next frame on."""
         self._choose = choose
+        self._inbox.put(None)
 
     def hear(self, feedback: Feedback, timeout_s: float) -> bool:
-        """Somebody says something of a room. False where so much waits already, or the end has begun. Any thread."""
+        """Somebody says something of a room. False where so much waits already, or the end has begun."""
         if self._stop.is_set():
             return False
         try:
             self._feedback.put(feedback, timeout=timeout_s)
         except Full:
             return False
+        self._inbox.put(None)
         return True
 
     @property
@@ -101,6 +132,7 @@ class Pipeline:
     def close(self, timeout_s: float = 10.0) -> bool:
         """Judges what waits, ends every incident, commits, and ends the thread. False where it did not in time."""
         self._stop.set()
+        self._inbox.put(None)
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -109,16 +141,17 @@ class Pipeline:
         try:
             while not self._stop.is_set():
                 self._round(_IDLE_S)
-            self._judge_remaining()
+            while not self._inbox.empty():
+                self._take(0.0)
             self._apply_news()  # a room that had ended by itself is told as that, not as stopped
             self._apply_feedback(_MAX_FEEDBACK)
             self._commit(self._rooms.stop(_now()))
         except StreammonError as error:
             self.failure = error
-            _log.error("the engine stops: %s", error)
+            _log.error("the judge stops: %s", error)
         except Exception:  # noqa: BLE001 - the thread's top frame
-            self.failure = StreammonError("the engine stopped by a fault of its own; the log says where")
-            _log.exception("the engine stops")
+            self.failure = StreammonError("the judge stopped by a fault of its own; the log says where")
+            _log.exception("the judge stops")
 
     def _round(self, timeout_s: float) -> None:
         self._alive_s = time.monotonic()
@@ -127,31 +160,61 @@ class Pipeline:
         if (choose := self._choose) is not None:
             self._choose = None
             self._commit(self._rooms.set_policies(choose, _now()))
-        frame = self._mailbox.take(timeout_s)
-        if frame is not None:
-            self._judge(frame)
+            if self._attention is not None:
+                for room_id in self._rooms.states():
+                    self._attention.policy_changed(room_id, self._rooms.policy(room_id))
+        self._commit(self._rooms.set_disabled(self._disabled, _now()))
+        self._take(timeout_s)
         if time.monotonic() >= self._tick_due_s:
             self._tick_due_s = time.monotonic() + _TICK_EVERY_S
             self._commit(self._rooms.tick(_now()))
+            if self._attention is not None:
+                self._attention.tick(time.monotonic())
         self._metrics.mailbox_frames.set(self._mailbox.waiting())
+
+    def _take(self, timeout_s: float) -> None:
+        """Takes what comes next. A frame is judged at once, news are kept until it is their turn."""
+        try:
+            item = self._inbox.get(timeout=timeout_s) if timeout_s else self._inbox.get_nowait()
+        except Empty:
+            return
+        if isinstance(item, Examined):
+            self._judge(item)
+            if self._relieved is not None and self._inbox.qsize() == _MAX_EXAMINED - 1:
+                self._relieved()
+        elif item is not None:
+            self._unapplied.append(item)
 
     def _apply_news(self) -> None:
         """Applies what has come, each room's in order.
 
         What ends a stream waits until the last frames before it are judged, and what came after it waits with it.
         """
-        self._take_news()
         held: set[str] = set()
-        for news in list(self._unapplied):
-            over = isinstance(news, RoomChanged) and news.state in OVER_STATES
-            if news.room_id in held or (over and self._mailbox.waiting_until(news.room_id, news.session)):
+        waiting, self._unapplied = self._unapplied, []
+        for news in waiting:
+            if news.room_id in held or self._must_wait(news):
                 held.add(news.room_id)
-                continue
-            self._unapplied.remove(news)
-            events = self._rooms.change(news, _now()) if isinstance(news, RoomChanged) else self._rooms.picture(news)
-            self._commit(events)
-            if over and self._rooms.all_final():
+                self._unapplied.append(news)
+            else:
+                self._apply(news)
+
+    def _must_wait(self, news: RoomNews) -> bool:
+        if not isinstance(news, RoomChanged) or news.state not in OVER_STATES:
+            return False
+        return self._mailbox.waiting_until(news.room_id, news.session)
+
+    def _apply(self, news: RoomNews) -> None:
+        if isinstance(news, RoomChanged):
+            self._commit(self._rooms.change(news, _now()))
+            if self._attention is not None and news.state in FINAL:
+                self._attention.closed(news.room_id)
+            if self._rooms.all_final():
                 self._drained.set()
+        elif isinstance(news, RoomPicture):
+            self._commit(self._rooms.picture(news))
+        else:
+            self._rooms.lost(news.room_id, news.samples)
 
     def _apply_feedback(self, most: int) -> None:
         for _ in range(most):
@@ -161,25 +224,21 @@ class Pipeline:
                 return
             self._commit(self._rooms.apply(feedback, _now()))
 
-    def _take_news(self) -> None:
-        while True:
-            try:
-                self._unapplied.append(self._news.get_nowait())
-            except Empty:
-                return
-
-    def _judge(self, frame: Frame) -> None:
-        observations = self._engine.examine(frame)
+    def _judge(self, examined: Examined) -> None:
+        frame, observations = examined.request.frame, examined.observations
         events = self._rooms.observe(observations, _now())
         barred = self._rooms.withholds(frame.room_id)
         self._commit(events, frame, observations, barred=barred)
-        if self._recorder is not None and (room := self._rooms.room(frame.room_id)) is not None:
-            self._recorder.take(room, observations)
-        for observation in observations:
-            fresh = observation.outcome is Outcome.EXAMINED
-            counter = self._metrics.analysed if fresh else self._metrics.detector_errors
-            counter.labels(observation.detector).inc()
+        if self._attention is not None:
+            hit = self._rooms.doubtful(frame.room_id) or any(map(_begins, events))
+            self._attention.judged(examined, time.monotonic(), busy=self._rooms.busy(frame.room_id), hit=hit)
+        room = self._rooms.room(frame.room_id)
+        if room is not None:
+            count_examined(self._metrics, room, examined)
+            if self._recorder is not None:
+                self._recorder.take(room, observations)
         self._metrics.frame_age_seconds.observe(time.monotonic() - frame.received_s)
+        self._mailbox.done(frame)
 
     def _commit(
         self,
@@ -192,9 +251,9 @@ class Pipeline:
         self._committer.commit(events, frame, self._stop, seen, barred=barred)
         self._counts.note(events)
 
-    def _judge_remaining(self) -> None:
-        while (frame := self._mailbox.take(0.0)) is not None:
-            self._judge(frame)
+
+def _begins(event: Event) -> bool:
+    return isinstance(event, ViolationEvent) and event.phase is Phase.START
 
 
 def _now() -> Now:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from streammon.entities import Room, RoomState
@@ -53,6 +53,21 @@ class Places:
         """Has a process that is for many rooms pull it."""
         place.handle = self._pool.shared_for(place.room.room_id)
         place.handle.add_room(place.room, place.session)
+
+    def tenant(self, room_id: str) -> str:
+        """Whose room it is; empty where nobody knows it any more. Any thread."""
+        place = self.rooms.get(room_id)
+        return "" if place is None else place.room.tenant
+
+    def set_interval(self, room_id: str, interval_s: float) -> None:
+        """Has a room sampled every `interval_s` seconds, wherever it is pulled, from now on."""
+        place = self.rooms.get(room_id)
+        if place is None:
+            return
+        place.room = replace(place.room, interval_s=interval_s)
+        for handle in (place.handle, place.next):
+            if handle is not None:
+                handle.set_interval(room_id, interval_s)
 
     def try_alone(self, place: Place) -> None:
         """Has a process of its own pull the room."""

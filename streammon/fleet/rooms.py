@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
-from streammon.entities import Observation, Outcome, PictureState, Room, RoomState
+from streammon.entities import Observation, Outcome, PictureState, Room, RoomState, Unexamined
 from streammon.events import AuditEvent, EndReason, Monitor, StreamEvent, ViolationEvent
 from streammon.fleet.blind import BlindClock
+from streammon.fleet.coverage import Coverage
+from streammon.fleet.early_mutes import EarlyMutes
 from streammon.fleet.watched import WatchedRoom
 from streammon.ingest.moves import FINAL, allowed
 from streammon.ingest.rooms.wire import RoomChanged, RoomPicture
@@ -21,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 Event = ViolationEvent | StreamEvent | AuditEvent
 
+_NO_NEED = {Unexamined.CADENCE, Unexamined.UNCHANGED}
+
 OVER_STATES = FINAL | {RoomState.ENDED}
 """A room in one of these has no stream, maybe for now: its incidents end."""
 
@@ -32,13 +37,25 @@ class RoomBook:
         self._monitor = monitor
         self._metrics = metrics
         self._rooms: dict[str, WatchedRoom] = {}
+        self._early_mutes = EarlyMutes()
 
     def open(self, room: Room, epoch: int, policy: Policy, lost: Iterable[ViolationEvent], now: Now) -> list[Event]:
         """Begins to own a room. `lost` is what its last owner left open: the last event of each incident."""
         judge = RoomJudge(room, epoch, policy, self._monitor)
         blind = BlindClock(now.monotonic_s, partial(self._count_blind, room.room_id))
-        self._rooms[room.room_id] = WatchedRoom(room=room, epoch=epoch, judge=judge, blind=blind, monitor=self._monitor)
-        return list(judge.end_lost(lost, now))
+        self._metrics.room_interval_seconds.labels(room.room_id).set(room.interval_s)
+        self._rooms[room.room_id] = WatchedRoom(
+            room=room,
+            epoch=epoch,
+            judge=judge,
+            blind=blind,
+            coverage=Coverage(now.monotonic_s),
+            monitor=self._monitor,
+        )
+        events: list[Event] = list(judge.end_lost(lost, now))
+        for mute in self._early_mutes.take(room.room_id, now.utc):
+            events += judge.apply(mute, now)
+        return events
 
     def change(self, change: RoomChanged, now: Now) -> list[Event]:
         """A room's connection moved to another state. A move that the table does not allow is not made."""
@@ -69,26 +86,61 @@ class RoomBook:
             self._metrics.room_picture.labels(seen.room_id, picture.value).set(shown)
         return list(watched.pictured(seen))
 
-    def observe(self, observations: Iterable[Observation], now: Now) -> list[Event]:
-        """What the detectors saw in one frame."""
-        events: list[Event] = []
-        for observation in observations:
-            watched = self._rooms.get(observation.room_id)
-            if watched is not None and watched.state not in FINAL:
-                if observation.outcome is Outcome.EXAMINED:
-                    watched.examined(now.monotonic_s)
-                events += watched.judge.observe(observation, now)
-        return events
+    def observe(self, observations: Sequence[Observation], now: Now) -> list[Event]:
+        """What the detectors saw in one frame, an observation by each."""
+        watched = self._rooms.get(observations[0].room_id)
+        if watched is None or watched.state in FINAL:
+            return []
+        if any(observation.unexamined is Unexamined.OVERDUE for observation in observations):
+            watched.coverage.lost(1)
+        else:
+            watched.coverage.examined()
+        if any(map(_seen, observations)):
+            watched.examined(now.monotonic_s)
+        return list(watched.judge.observe_frame(observations, now))
 
     def apply(self, feedback: Feedback, now: Now) -> list[Event]:
-        """What somebody says of a room, though it be over; nothing comes of it where the room is not ours."""
+        """What somebody says of a room, though it be over. Of one that is not ours, mutes wait until it is opened."""
         watched = self._rooms.get(feedback.room_id)
-        return [] if watched is None else list(watched.judge.apply(feedback, now))
+        if watched is None:
+            self._early_mutes.keep(feedback, now.utc)
+            return []
+        return list(watched.judge.apply(feedback, now))
+
+    def lost(self, room_id: str, samples: int) -> None:
+        """So many samples of a room were thrown away unseen."""
+        if (watched := self._rooms.get(room_id)) is not None:
+            watched.coverage.lost(samples)
+
+    def set_disabled(self, detectors: tuple[str, ...], now: Now) -> list[Event]:
+        """These detectors are switched off now, all others on."""
+        events: list[Event] = []
+        for watched in self._rooms.values():
+            if watched.state not in FINAL:
+                events += _told(watched.set_disabled(detectors, now))
+        return events
 
     def room(self, room_id: str) -> Room | None:
         """A room that is ours, None where there is none of that id."""
         watched = self._rooms.get(room_id)
         return None if watched is None else watched.room
+
+    def busy(self, room_id: str) -> bool:
+        """Whether something goes on in a room, told or not yet."""
+        watched = self._rooms.get(room_id)
+        return watched is not None and not watched.judge.idle
+
+    def doubtful(self, room_id: str) -> bool:
+        """Whether something was seen in a room that is neither confirmed nor gone yet."""
+        watched = self._rooms.get(room_id)
+        return watched is not None and watched.judge.doubtful
+
+    def set_interval(self, room_id: str, interval_s: float) -> None:
+        """A room is sampled every `interval_s` seconds from now on."""
+        if (watched := self._rooms.get(room_id)) is not None:
+            watched.room = replace(watched.room, interval_s=interval_s)
+            watched.judge.set_interval(interval_s)
+            self._metrics.room_interval_seconds.labels(room_id).set(interval_s)
 
     def policy(self, room_id: str) -> Policy:
         """What a room is judged by now."""
@@ -112,7 +164,7 @@ class RoomBook:
         events: list[Event] = []
         for watched in self._rooms.values():
             if watched.state not in FINAL:
-                watched.tick(now.monotonic_s)
+                events += _told(watched.tick(now))
                 events += watched.judge.tick(now)
         return events
 
@@ -145,3 +197,12 @@ class RoomBook:
 
     def _count_blind(self, room_id: str, cause: str, seconds: float) -> None:
         self._metrics.blind_seconds.labels(room_id, cause).inc(seconds)
+
+
+def _seen(observation: Observation) -> bool:
+    """Whether a detector has looked, or need not have."""
+    return observation.outcome is Outcome.EXAMINED or observation.unexamined in _NO_NEED
+
+
+def _told(event: StreamEvent | None) -> list[StreamEvent]:
+    return [] if event is None else [event]

@@ -22,6 +22,17 @@ def warnings(policy: Policy, interval_s: float) -> list[str]:
     return found
 
 
+def slowest_interval_s(policy: Policy) -> float:
+    """The longest time between two pictures, in seconds, at which the policy can still confirm, clear and not go blind.
+
+    `n in w s` needs its n pictures within w seconds; an open incident must be looked at twice before it ends as blind.
+    """
+    rules = policy.rules.values()
+    bounds = [rule.confirm.within_s / (rule.confirm.hits - 1) for rule in rules if rule.confirm.hits > 1]
+    bounds += [rule.clear_after_s for rule in rules if rule.clear_after_s > 0]
+    return min([*bounds, policy.blind_after_s / 2])
+
+
 def _of_rule(rule: Rule, interval_s: float) -> list[str]:
     found = []
     # So many pictures lie within a time, its both ends counted; a hair more, since 2.0 / 0.1 may come out as 19.99….

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from streammon.entities import Detection, Moment, Observation, Outcome, Room
+from streammon.entities import Detection, Moment, Observation, Outcome, Room, Unexamined
 from streammon.errors import ConfigError, Problem
 
 # A file that is no recording at all need not be told line by line.
@@ -23,6 +23,7 @@ class RecordedLook:
     labels: tuple[str, ...]
     outcome: Outcome
     detections: tuple[Detection, ...] = ()
+    unexamined: Unexamined | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class RecordedFrame:
                 moment=self.moment,
                 at_s=self.at_s,
                 detections=look.detections,
+                unexamined=look.unexamined,
             )
             for look in self.looks
         ]
@@ -76,6 +78,7 @@ def encode_frame(room: Room, observations: Sequence[Observation]) -> bytes:
                 labels=tuple(sorted(observation.labels)),
                 outcome=observation.outcome,
                 detections=observation.detections,
+                unexamined=observation.unexamined,
             )
             for observation in observations
         ),

@@ -42,6 +42,7 @@ class Reporter:
 
     def __init__(self, room: Room, epoch: int, monitor: Monitor, seq: int = 0) -> None:
         self._room = room
+        self.interval_s = room.interval_s
         self._epoch = epoch
         self._monitor = monitor
         self.seq = seq
@@ -139,7 +140,7 @@ class Reporter:
             processed_at=now.utc,
             ended_at=None,
             sampling=SamplingSummary(
-                interval_s=self._room.interval_s,
+                interval_s=self.interval_s,
                 inferences=incident.looks - first.look + 1,
                 hits=incident.sightings - first.hit + 1,
                 rule=str(rule.confirm),

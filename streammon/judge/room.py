@@ -60,6 +60,15 @@ class RoomJudge:
         return self._policy
 
     @property
+    def doubtful(self) -> bool:
+        """Whether something was seen that is neither confirmed nor gone yet."""
+        return any(not incident.open and not incident.dismissed for incident in self._incidents.values())
+
+    def set_interval(self, interval_s: float) -> None:
+        """The room is sampled every `interval_s` seconds from now on: what its events tell."""
+        self._reporter.interval_s = interval_s
+
+    @property
     def idle(self) -> bool:
         """Whether nothing goes on, so that time alone changes nothing."""
         return not self._incidents

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -23,10 +23,15 @@ class Health(Protocol):
         """Why it cannot watch rooms right now."""
 
 
-def build_app(health: Health, registry: CollectorRegistry, more: Sequence[BaseRoute] = ()) -> Starlette:
+def build_app(
+    health: Health,
+    registry: CollectorRegistry,
+    more: Sequence[BaseRoute] = (),
+    other_metrics: Callable[[], bytes] = bytes,
+) -> Starlette:
     """`/livez` and `/readyz` answer 200 or 503 with the reasons, `/metrics` in the Prometheus text format.
 
-    `more` is served beside them.
+    `more` is served beside them. `other_metrics` gives those of another process, in the same format and of other names.
     """
 
     def livez(_: Request) -> Response:
@@ -36,7 +41,7 @@ def build_app(health: Health, registry: CollectorRegistry, more: Sequence[BaseRo
         return _answer(health.not_ready())
 
     def metrics(_: Request) -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(registry) + other_metrics(), media_type=CONTENT_TYPE_LATEST)
 
     health_routes = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
     return Starlette(routes=[*health_routes, *more])

@@ -23,7 +23,7 @@ from streammon.entities import Room, RoomState
 from streammon.errors import IngestCrashed
 from streammon.fleet.ingest import IngestSupervisor
 from streammon.ingest.rooms.mailbox import Mailbox
-from streammon.ingest.rooms.wire import RoomChanged, RoomPicture
+from streammon.ingest.rooms.wire import RoomChanged, RoomNews
 from streammon.metrics import Metrics
 from tests.integration.ingesting import CONFIG
 from tests.integration.scripted_http import Page, Reply, ScriptedServer
@@ -107,7 +107,7 @@ class Watch:
         time.sleep(_QUIET_S)
         return Held.by(pid)
 
-    def _hear(self, news: RoomChanged | RoomPicture) -> None:
+    def _hear(self, news: RoomNews) -> None:
         if isinstance(news, RoomChanged):
             self._tries[news.room_id] += news.state is RoomState.BACKING_OFF
             self._stopped += news.state is RoomState.STOPPED

@@ -1,4 +1,7 @@
-"""What one frame costs each detector, by provider, on the sample clip's frames. `make bench-detectors`."""
+"""What one frame costs each detector on the sample clip's frames: by provider, batch, and how runs share the cores.
+
+`make bench-detectors`.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,18 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 import av
 import numpy as np
 
-from streammon.detect.config import DetectConfig
+from streammon.detect.config import DetectConfig, Provider
 from streammon.detect.detector import Detector
 from streammon.detect.registry import Parts, build_detectors, detector_names
+from streammon.detect.runtime.cores import usable_cores
+from streammon.detect.runtime.runtime import Runtime
 from streammon.entities import Frame, Moment
 from streammon.errors import ProviderUnavailable
 from streammon.models.catalog import load_catalog
@@ -24,7 +29,8 @@ from streammon.models.store import ModelStore
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIP = ROOT / "sample_streams" / "room.mp4"
-PROVIDERS: tuple[Literal["cpu", "openvino", "cuda"], ...] = ("cpu", "openvino", "cuda")
+PROVIDERS: tuple[Provider, ...] = ("cpu", "openvino", "cuda")
+BATCHES = (1, 2, 4)
 ROUNDS = 3
 
 
@@ -54,43 +60,78 @@ def _key_frames() -> Iterator[Frame]:
             )
 
 
-def cost(detector: Detector, shown: list[Frame]) -> tuple[float, float]:
-    """Wall and CPU milliseconds per frame, the best of several rounds."""
-    detector.warm_up()
-    rounds = []
-    for _ in range(ROUNDS):
+def arrangements(provider: str, cores: int) -> list[tuple[int | None, int]]:
+    """Threads per run and runs at once; other providers share their threads out themselves."""
+    return list(dict.fromkeys([(1, 1), (cores, 1), (1, cores)])) if provider == "cpu" else [(None, 1)]
+
+
+def cost(detector: Detector, shown: list[Frame], *, batch: int, at_once: int) -> tuple[float, float]:
+    """Wall and CPU milliseconds per frame."""
+    batches = [shown[start : start + batch] for start in range(0, len(shown), batch)]
+    with ThreadPoolExecutor(at_once) as threads:
         wall_s, cpu_s = time.perf_counter(), time.process_time()
-        for frame in shown:
-            detector.detect([frame])
-        rounds.append((time.perf_counter() - wall_s, time.process_time() - cpu_s))
-    wall_s, cpu_s = min(rounds)
+        for _ in threads.map(detector.detect, batches):
+            pass
+        wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
     return 1000 * wall_s / len(shown), 1000 * cpu_s / len(shown)
+
+
+def measure(name: str, provider: Provider, shown: list[Frame], figures: dict[str, float | None]) -> None:
+    """Prints a row per arrangement and batch, the best of several rounds that take turns; adds to `figures`."""
+    opened: list[tuple[str, Detector, int]] = []
+    for threads, at_once in arrangements(provider, usable_cores()):
+        try:
+            (detector,) = build_detectors([name], parts(DetectConfig(provider=provider, threads=threads)))
+        except ProviderUnavailable as error:
+            print(f"{name:<5} {provider:<9} not run: {error}")
+            figures[f"{name}_{provider}_wall_ms"] = None
+            return
+        detector.warm_up()
+        arranged = f"_{threads}x{at_once}" if threads is not None else ""
+        opened.append((f"{name}_{provider}{arranged}", detector, at_once))
+    best: dict[str, tuple[float, float]] = {}
+    for _ in range(ROUNDS):
+        for batch in BATCHES:
+            for key, detector, at_once in opened:
+                took = cost(detector, shown, batch=batch, at_once=at_once)
+                best[f"{key}_b{batch}"] = min(took, best.get(f"{key}_b{batch}", took))
+    for _, detector, _ in opened:
+        detector.close()
+    for key, (wall_ms, cpu_ms) in best.items():
+        print(f"{key:<24} {wall_ms:7.1f} ms wall {cpu_ms:7.1f} ms CPU per 720p frame")
+        figures |= {f"{key}_wall_ms": round(wall_ms, 1), f"{key}_cpu_ms": round(cpu_ms, 1)}
+
+
+def everyday(shown: list[Frame], figures: dict[str, float | None]) -> None:
+    """All detectors as they are configured by default: the process's memory, and the one that runs no model."""
+    detectors = build_detectors(detector_names(), parts(DetectConfig()))
+    for detector in detectors:
+        detector.warm_up()
+        wall_ms, cpu_ms = cost(detector, shown, batch=1, at_once=usable_cores())
+        if detector.name == "qr":
+            print(f"qr {wall_ms:29.1f} ms wall {cpu_ms:7.1f} ms CPU per 720p frame")
+            figures |= {"qr_wall_ms": round(wall_ms, 1), "qr_cpu_ms": round(cpu_ms, 1)}
+    figures["rss_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    for detector in detectors:
+        detector.close()
+
+
+def parts(config: DetectConfig) -> Parts:
+    """The project's own weights, under this configuration."""
+    catalog = load_catalog()
+    label_maps = {name: model.label_map for name, model in catalog.models.items()}
+    store = ModelStore(ROOT / "models", catalog)
+    return Parts(weights=store.path, label_maps=label_maps, config=config, runtime=Runtime(config))
 
 
 def main() -> int:
     """Prints a table and, as its last line, the figures as JSON; a provider that is not there is null."""
-    catalog = load_catalog()
-    store = ModelStore(ROOT / "models", catalog)
     shown = frames()
-    figures: dict[str, float | None] = {}
-    for provider in PROVIDERS:
-        parts = Parts(
-            weights=store.path,
-            label_maps={name: model.label_map for name, model in catalog.models.items()},
-            config=DetectConfig(provider=provider),
-        )
-        for name in detector_names():
-            try:
-                (detector,) = build_detectors([name], parts)
-            except ProviderUnavailable as error:
-                print(f"{name:<6} {provider:<9} not run: {error}")
-                figures |= {f"{name}_{provider}_wall_ms": None}
-                continue
-            wall_ms, cpu_ms = cost(detector, shown)
-            detector.close()
-            print(f"{name:<6} {provider:<9} {wall_ms:7.1f} ms wall {cpu_ms:7.1f} ms CPU per 720p frame")
-            figures |= {f"{name}_{provider}_wall_ms": round(wall_ms, 1), f"{name}_{provider}_cpu_ms": round(cpu_ms, 1)}
-    figures["rss_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    figures: dict[str, float | None] = {"cores": usable_cores()}
+    everyday(shown, figures)
+    for name in ("nsfw", "ocr"):
+        for provider in PROVIDERS:
+            measure(name, provider, shown, figures)
     print(json.dumps(figures))
     return 0
 

@@ -1,7 +1,8 @@
-"""Kills an engine at random moments, and asks Kafka what came of what it had judged. `make bench-kill`, three minutes.
+"""Kills engines and supervisors at random moments, and asks Kafka what came of what was judged. `make bench-kill`.
 
-The engine is `killed_engine.py`: all that the monitor runs behind its detectors. Each life goes on from the state
-folder of the one before. Exits with 1 where anything is not as promised; last line, JSON.
+First `killed_engine.py`, all that the monitor runs behind its detectors, at a load; then a real `streammon run`, of
+which supervisor, engine and both are killed in turn. Each life goes on from the state folder of the one before. Five
+minutes. Exits with 1 where anything is not as promised; last line, JSON.
 """
 
 from __future__ import annotations
@@ -14,27 +15,20 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import msgspec
-
 from sample_streams.broker import Broker
-from streammon.bus import Consumer, Received
-from streammon.deliver.envelope import Envelope
-from streammon.events import StreamEvent, ViolationEvent
-from tests.benchmarks.kill_audit import Told, audit
-from tests.benchmarks.killed_engine import noted, told
+from sample_streams.child import free_port
+from tests.benchmarks import killed_rooms
+from tests.benchmarks.kill_audit import Audit, Told, audit
+from tests.benchmarks.kill_seen import consumed
+from tests.benchmarks.killed_engine import noted
+from tests.benchmarks.killed_run import VICTIMS, kill_in_turn, running
 
 ROOT = Path(__file__).resolve().parents[2]
-TYPES: Mapping[str, type[ViolationEvent | StreamEvent]] = {
-    "streammon.violations": ViolationEvent,
-    "streammon.streams": StreamEvent,
-}
-"""A topic → what lies in it."""
-
 _START_UP_EVERY = 6
 """One life in so many is ended while it takes over from the last; the others while they judge."""
 _START_UP_S = 0.5
@@ -42,8 +36,6 @@ _JUDGES_S = 1.5
 _LAST_S = 2.0
 _READY_S = 30.0
 _STOPS_S = 90.0
-_QUIET_S = 2.0
-_READ_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,29 +82,6 @@ def kill_often(lives: Lives, kills: int, chance: random.Random) -> int:
     return judging
 
 
-def consumed(bootstrap: str) -> list[Told]:
-    """All that lies in the topics, until nothing more comes."""
-    consumer, seen, until_s = Consumer(bootstrap, list(TYPES)), list[Told](), time.monotonic() + _READ_S
-    try:
-        while time.monotonic() < until_s:
-            some = [_seen(message) for message in consumer.messages(_QUIET_S)]
-            if seen and not some:
-                break
-            seen += some
-    finally:
-        consumer.close()
-    return seen
-
-
-def _seen(message: Received) -> Told:
-    """Raises ValueError where it is no event of ours, or is called otherwise than what is in it."""
-    sealed = Envelope.received(message.topic, message.key, message.headers, message.value or b"")
-    event = msgspec.json.decode(sealed.value, type=TYPES[message.topic])
-    if (sealed.event_id, sealed.key) != (event.event_id, event.room_id):
-        raise ValueError(f"{sealed.event_id} of {sealed.key} is called otherwise than what is in it")
-    return told(event, sealed.structured())
-
-
 def _await(engine: subprocess.Popen[str], word: str) -> None:
     """Reads until the engine has said `word`; one that takes too long is killed, which ends what is read."""
     assert engine.stdout is not None
@@ -126,24 +95,54 @@ def _await(engine: subprocess.Popen[str], word: str) -> None:
         patience.join()
 
 
+def engines_killed(kills: int, chance: random.Random) -> tuple[dict[str, int], Audit]:
+    """The first part: how many were killed, and what came of it."""
+    with tempfile.TemporaryDirectory(prefix="streammon-kills-") as folder, Broker() as broker:
+        lives = Lives(folder=Path(folder), bootstrap=broker.bootstrap)
+        judging = kill_often(lives, kills, chance)
+        committed, seen = lives.noted(), consumed(broker.bootstrap)
+    found = audit(committed, seen)
+    print(f"{kills} kills of the engine alone, {judging} of them while judging")
+    _print_seen(len(committed), found)
+    return {"kills": kills, **asdict(found)}, found
+
+
+def supervised_killed(kills: int, chance: random.Random) -> tuple[dict[str, int], Audit]:
+    """The second part, the same of a real run. Here it is what the JSONL sink got that counts as noted."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="streammon-kills-") as folder, Broker() as broker:
+        with running(killed_rooms.lay_out(Path(folder), broker.bootstrap, port), port) as run:
+            kill_in_turn(run, kills, chance)
+        delivered, seen = killed_rooms.noted(Path(folder)), consumed(broker.bootstrap)
+    found = audit(delivered, seen)
+    of_supervisor = sum(VICTIMS[number % len(VICTIMS)] != "engine" for number in range(kills))
+    print(f"{kills} kills in a run, {of_supervisor} of them of the supervisor")
+    _print_seen(len(delivered), found)
+    figures = {f"supervised_{name}": count for name, count in asdict(found).items()}
+    return {"supervised_kills": kills, "supervisor_kills": of_supervisor, **figures}, found
+
+
+def _print_seen(noted_events: int, found: Audit) -> None:
+    print(f"  {noted_events} events noted, {found.events} seen, {found.duplicates} of them again", flush=True)
+
+
 def main() -> int:
     """Kills, reads, counts, prints."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=60)
+    parser.add_argument("--supervised-kills", type=int, default=15)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=("engine", "supervised"), help="one part alone")
     given = parser.parse_args()
     began_s = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="streammon-kills-") as folder, Broker() as broker:
-        lives = Lives(folder=Path(folder), bootstrap=broker.bootstrap)
-        judging = kill_often(lives, given.kills, random.Random(given.seed))  # noqa: S311 - not for secrets
-        committed, seen = lives.noted(), consumed(broker.bootstrap)
-    found = audit(committed, seen)
-    print(
-        f"{given.kills} kills, {judging} of them while judging, seed {given.seed}, {time.monotonic() - began_s:.0f} s"
-    )
-    print(f"  {len(committed)} events noted after their commit, {found.events} seen, {found.duplicates} of them again")
-    print(json.dumps({"kills": given.kills, **asdict(found)}))
-    return 1 if found.broken else 0
+    parts: list[tuple[dict[str, int], Audit]] = []
+    if given.only != "supervised":
+        parts.append(engines_killed(given.kills, random.Random(given.seed)))  # noqa: S311 - not for secrets
+    if given.only != "engine":
+        parts.append(supervised_killed(given.supervised_kills, random.Random(given.seed)))  # noqa: S311
+    print(f"seed {given.seed}, {time.monotonic() - began_s:.0f} s")
+    print(json.dumps({name: count for figures, _ in parts for name, count in figures.items()}))
+    return 1 if any(found.broken or not found.incidents for _, found in parts) else 0
 
 
 if __name__ == "__main__":

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from streammon.deliver.envelope import Envelope
+from streammon.entities import RoomState
+from streammon.events import Monitor, StreamEvent
+from tests.benchmarks import killed_rooms
 from tests.benchmarks.kill_audit import Audit, Told, audit
 from tests.benchmarks.killed_engine import noted
 
@@ -86,3 +91,27 @@ def test_a_line_that_was_cut_short_is_not_a_note(tmp_path: Path) -> None:
     notes.write_text(f"{line}\n{line[:20]}", encoding="utf-8")
 
     assert list(noted(notes)) == [A1]
+
+
+def test_of_a_run_what_its_file_got_whole_is_noted(tmp_path: Path) -> None:
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    event = StreamEvent(
+        room_id="room",
+        tenant="default",
+        passthrough={},
+        owner_epoch=3,
+        seq=7,
+        session=1,
+        state=RoomState.STREAMING,
+        previous_state=None,
+        reason=None,
+        at=at,
+        monitor=Monitor(version="1", worker="w"),
+    )
+    line = Envelope.of(event).structured()
+    other = line.replace(b"streammon.stream.v1", b"streammon.audit.v1")
+    (tmp_path / "events.jsonl").write_bytes(b"\n".join([line, line[:40], other]))
+
+    assert killed_rooms.noted(tmp_path) == [
+        Told(event_id=event.event_id, kind="stream", room_id="room", owner_epoch=3, seq=7)
+    ]

@@ -19,7 +19,7 @@ from streammon.errors import IngestCrashed
 from streammon.fleet.ingest import IngestSupervisor
 from streammon.ingest.config import IngestConfig
 from streammon.ingest.rooms.mailbox import Mailbox
-from streammon.ingest.rooms.wire import RoomChanged, RoomPicture
+from streammon.ingest.rooms.wire import RoomChanged, RoomNews
 from streammon.metrics import Metrics
 
 CONFIG = IngestConfig(
@@ -102,7 +102,7 @@ class Watch:
         """How many ingest processes have died."""
         return round(self._metrics.registry.get_sample_value("streammon_ingest_restarts_total") or 0.0)
 
-    def _hear(self, news: RoomChanged | RoomPicture) -> None:
+    def _hear(self, news: RoomNews) -> None:
         if isinstance(news, RoomChanged):
             with self._changed:
                 self._heard[news.room_id].append(Heard(at_s=time.monotonic(), change=news))

@@ -21,7 +21,7 @@ from streammon.fleet.ingest import IngestSupervisor
 from streammon.ingest.config import IngestConfig
 from streammon.ingest.rooms.handle import IngestHandle, IngestLoss
 from streammon.ingest.rooms.mailbox import Mailbox
-from streammon.ingest.rooms.wire import IngestStats, RoomChanged, RoomPicture, RoomStats
+from streammon.ingest.rooms.wire import IngestStats, RoomChanged, RoomNews, RoomPicture, RoomStats
 from streammon.metrics import Metrics
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
@@ -62,11 +62,11 @@ class Ear:
         """See IngestListener."""
         self._note(lambda: self.gone.append((handle, loss)))
 
-    def news(self, news: RoomChanged | RoomPicture) -> None:
+    def news(self, news: RoomNews) -> None:
         """What a supervisor tells of a room."""
         if isinstance(news, RoomChanged):
             self._note(lambda: self.changes.append(news))
-        else:
+        elif isinstance(news, RoomPicture):
             self._note(lambda: self.pictures.append(news))
 
     def until(self, condition: Callable[[], bool], within_s: float = 10.0) -> None:

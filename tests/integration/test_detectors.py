@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,11 @@ import cv2
 import numpy as np
 import pytest
 
-from streammon.detect import session
-from streammon.detect.config import DetectConfig, NsfwConfig
-from streammon.detect.engine import Engine
+from streammon.detect.config import DetectConfig
+from streammon.detect.detector import Detector
 from streammon.detect.registry import Parts, build_detectors, detector_names
-from streammon.entities import Detection, Frame, Image, Moment, Outcome
+from streammon.detect.runtime.runtime import Runtime
+from streammon.entities import Detection, Frame, Image, Moment
 from streammon.models.catalog import load_catalog
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +30,7 @@ WEIGHTS = {name: ROOT / "models" / f"{name}.onnx" for name in load_catalog().mod
 def parts(provider: str) -> Parts:
     label_maps = {name: model.label_map for name, model in load_catalog().models.items()}
     config = DetectConfig.model_validate({"provider": provider})
-    return Parts(weights=WEIGHTS.__getitem__, label_maps=label_maps, config=config)
+    return Parts(weights=WEIGHTS.__getitem__, label_maps=label_maps, config=config, runtime=Runtime(config))
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +43,13 @@ def weights() -> None:
 
 
 @pytest.fixture(scope="module")
-def engine(weights: None) -> Iterator[Engine]:
-    built = Engine(build_detectors(detector_names(), parts("auto")))
-    built.warm_up()
+def detectors(weights: None) -> Iterator[list[Detector]]:
+    built = build_detectors(detector_names(), parts("auto"))
+    for detector in built:
+        detector.warm_up()
     yield built
-    built.close()
+    for detector in built:
+        detector.close()
 
 
 def frame(image: Image) -> Frame:
@@ -61,11 +62,10 @@ def frame(image: Image) -> Frame:
     )  # fmt: skip
 
 
-def seen(engine: Engine, image: Image) -> dict[str, tuple[Detection, ...]]:
-    """Each detector's detections, all of which have examined the picture."""
-    observed = engine.examine(frame(image))
-    assert {observation.outcome for observation in observed} == {Outcome.EXAMINED}
-    return {observation.detector: observation.detections for observation in observed}
+def seen(detectors: list[Detector], image: Image) -> dict[str, tuple[Detection, ...]]:
+    """Each detector's detections."""
+    shown = frame(image)
+    return {detector.name: detector.detect([shown])[0] for detector in detectors}
 
 
 def picture(at_s: float) -> Image:
@@ -80,12 +80,12 @@ def folded(text: str) -> str:
     return "".join(text.split()).casefold()
 
 
-def test_english_drawn_into_a_picture_is_read_where_it_stands(engine: Engine) -> None:
+def test_english_drawn_into_a_picture_is_read_where_it_stands(detectors: list[Detector]) -> None:
     image = np.full((720, 1280, 3), (60, 90, 120), np.uint8)
     cv2.putText(
         image, "ADD WECHAT abc12345", (300, 400), cv2.FONT_HERSHEY_SIMPLEX, 1.4, (255, 255, 255), 2, cv2.LINE_AA
     )
-    (line,) = seen(engine, image)["ocr"]
+    (line,) = seen(detectors, image)["ocr"]
     assert folded(line.text or "") == "addwechatabc12345"
     assert line.label is None
     assert line.score > 0.9
@@ -95,56 +95,33 @@ def test_english_drawn_into_a_picture_is_read_where_it_stands(engine: Engine) ->
 
 
 @pytest.mark.parametrize("violation", TRUTH["violations"], ids=lambda violation: str(violation["label"]))
-def test_what_the_clip_carries_is_seen_throughout(engine: Engine, violation: dict[str, Any]) -> None:
+def test_what_the_clip_carries_is_seen_throughout(detectors: list[Detector], violation: dict[str, Any]) -> None:
     start_s, end_s = violation["start_s"], violation["end_s"]
     for at_s in (start_s + 1.0, (start_s + end_s) / 2, end_s - 1.0):
-        found = seen(engine, picture(at_s))
+        found = seen(detectors, picture(at_s))
         if violation["payload"] is not None:
             assert violation["payload"] in [reading.qr.payload for reading in found["qr"] if reading.qr is not None]
         else:
             assert any(folded(violation["text"]) in folded(line.text or "") for line in found["ocr"])
 
 
-def test_the_clip_is_safe_for_work_and_its_quiet_stretches_carry_nothing(engine: Engine) -> None:
+def test_the_clip_is_safe_for_work_and_its_quiet_stretches_carry_nothing(detectors: list[Detector]) -> None:
     middles = [(stretch["start_s"] + stretch["end_s"]) / 2 for stretch in TRUTH["quiet"]]
     forbidden = [folded(violation["text"]) for violation in TRUTH["violations"] if violation["text"] is not None]
     for at_s in middles:
-        found = seen(engine, picture(at_s))
+        found = seen(detectors, picture(at_s))
         assert [d.score for d in found["nsfw"] if d.score >= 0.5] == []
         assert found["qr"] == ()
         assert not any(text in folded(line.text or "") for text in forbidden for line in found["ocr"])
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_a_blank_picture_has_neither_text_nor_code(engine: Engine, level: int) -> None:
-    found = seen(engine, np.full((720, 1280, 3), level, np.uint8))
+def test_a_blank_picture_has_neither_text_nor_code(detectors: list[Detector], level: int) -> None:
+    found = seen(detectors, np.full((720, 1280, 3), level, np.uint8))
     assert (found["ocr"], found["qr"]) == ((), ())
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 1280), (20000, 10), (10, 20000), (37, 41), (2160, 3840)])
-def test_no_shape_breaks_a_detector(engine: Engine, shape: tuple[int, int]) -> None:
-    seen(engine, np.zeros((*shape, 3), np.uint8))
-    seen(engine, np.random.default_rng(3).integers(0, 256, (*shape, 3), np.uint8))
-
-
-def test_openvino_answers_as_the_cpu_does(weights: None) -> None:
-    if not session._openvino_devices():
-        pytest.skip("the OpenVINO plug-in offers no device: it takes Intel CPUs only")
-    images = [frame(picture(at_s)) for at_s in (11.0, 25.0, 38.0)]
-    cpu, openvino = (_answers(provider, images) for provider in ("cpu", "openvino"))
-    for on_cpu, on_openvino in zip(cpu["nsfw"], openvino["nsfw"], strict=True):
-        scores = {found.label: found.score for found in on_cpu}
-        assert {found.label: found.score for found in on_openvino} == pytest.approx(scores, abs=0.01)
-    for on_cpu, on_openvino in zip(cpu["ocr"], openvino["ocr"], strict=True):
-        assert [line.text for line in on_openvino] == [line.text for line in on_cpu]
-
-
-def _answers(provider: str, images: list[Frame]) -> dict[str, list[tuple[Detection, ...]]]:
-    """What each model says of each picture on this provider, however unlikely."""
-    given = parts(provider)
-    config = given.config.model_copy(update={"nsfw": NsfwConfig(min_score=0.0)})
-    detectors = build_detectors(("nsfw", "ocr"), replace(given, config=config))
-    answers = {detector.name: detector.detect(images) for detector in detectors}
-    for detector in detectors:
-        detector.close()
-    return answers
+def test_no_shape_breaks_a_detector(detectors: list[Detector], shape: tuple[int, int]) -> None:
+    seen(detectors, np.zeros((*shape, 3), np.uint8))
+    seen(detectors, np.random.default_rng(3).integers(0, 256, (*shape, 3), np.uint8))

@@ -6,6 +6,8 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -52,6 +54,24 @@ def test_a_killed_process_is_replaced_and_the_stream_goes_on_as_the_next_session
     assert fleet.counted("streammon_ingest_restarts_total") == 1.0
     assert (fleet.counted("streammon_frames_sampled_total", room="r1") or 0) >= 3
     assert fleet.fatal == []
+
+
+def test_a_room_s_rate_holds_whatever_process_pulls_it_and_its_cost_is_its_tenant_s(fleet: Fleet) -> None:
+    with LiveHls(CLIP, segment_s=1.0) as stream:
+        fleet.start(replace(room(stream.url), tenant="t1"))
+        take(fleet.mailbox, 1)
+        fleet.supervisor.set_interval("r1", 2.0)
+        fleet.supervisor.set_interval("never there", 2.0)
+        old = fleet.only_pid()
+        os.kill(old, signal.SIGKILL)
+        fleet.pid_after(old)
+        fleet.ear.until_state(RoomState.STREAMING, times=2)
+        frames = take(fleet.mailbox, 6, within_s=20.0)
+    after = [frame.moment.pts_s for frame in frames if frame.moment.session == 2]
+    assert len(after) >= 2
+    assert [later - sooner for sooner, later in pairwise(after)] == pytest.approx([2.0] * (len(after) - 1), abs=0.2)
+    until(lambda: (fleet.counted("streammon_room_pulled_bytes_total", room="r1", tenant="t1") or 0) > 10_000)
+    assert (fleet.counted("streammon_room_cpu_seconds_total", room="r1", tenant="t1", part="ingest") or 0) > 0.0
 
 
 def test_a_process_that_hangs_is_replaced(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,7 +142,7 @@ def test_a_room_that_crashes_the_process_it_is_moved_to_is_blamed_and_not_the_ot
     until(lambda: "d" in {thread.room_id for thread in others.threads.values()})
     fleet.crash_in(others, "d")
     fleet.ear.until_state(RoomState.QUARANTINED, "d")
-    until(lambda: together(fleet, ROOMS), 10.0)
+    until(lambda: together(fleet, ROOMS), 30.0)
     assert fleet.ear.states().count(RoomState.QUARANTINED) == 1
     assert fleet.fatal == []
 

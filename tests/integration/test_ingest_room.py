@@ -20,7 +20,7 @@ from streammon.ingest.config import IngestConfig
 from streammon.ingest.rooms.arena import Arena, create_arena_fd
 from streammon.ingest.rooms.puller import Puller
 from streammon.ingest.rooms.room import RoomWorker
-from streammon.ingest.rooms.wire import AddRoom, Channel, FrameReady, FromIngest, RoomChanged, ToIngest
+from streammon.ingest.rooms.wire import AddRoom, Channel, FrameReady, FromIngest, RoomChanged, RoomStats, ToIngest
 from tests.integration.ingesting import CONFIG
 from tests.media import clip
 
@@ -129,6 +129,24 @@ def test_frames_that_nobody_takes_are_dropped_and_do_not_make_the_room_late(serv
     assert (stats.sampled, stats.dropped) == (20, 18)
     assert stats.packets == 250
     assert took_s < 3.0, "one sample waits for a slot until its deadline, not every one"
+
+
+def test_what_a_room_costs_is_told(server: str) -> None:
+    began_s = time.process_time()
+    told: list[RoomStats] = []
+    with engine(server, slots=32, interval_s=5.0) as made:
+        made.hear_until(RoomState.BACKING_OFF)
+        for _ in range(2):
+            made.room.report()
+            message = made.channel.receive(5.0)
+            while not isinstance(message, RoomStats):
+                message = made.channel.receive(5.0)
+            told.append(message)
+    size = len(clip(10.0))
+    assert size <= told[0].pulled_bytes < 2 * size, "the whole container, and some of it again"
+    assert 0.0 < told[0].cpu_s <= time.process_time() - began_s
+    assert told[1].pulled_bytes < size, "what has been told is not told again"
+    assert told[1].cpu_s < told[0].cpu_s
 
 
 def test_a_slot_that_comes_back_in_time_is_waited_for(server: str) -> None:

@@ -12,7 +12,9 @@ import numpy as np
 from prometheus_client import CollectorRegistry
 
 from streammon.deliver.outbox import Outbox
-from streammon.entities import Detection, Frame, Image, Moment, Room, RoomState, Source
+from streammon.detect.detector import Detector
+from streammon.detect.scheduling.request import examined_by, unexamined_by
+from streammon.entities import Detection, Frame, Image, Moment, Observation, Room, RoomState, Source, Unexamined
 from streammon.events import Monitor, StreamEvent, ViolationEvent
 from streammon.ingest.rooms.wire import RoomChanged
 from streammon.judge.policy import Policy
@@ -67,6 +69,15 @@ class ColourDetector:
             for mean, label in zip(means, (ADULT, GORE, CHILD), strict=True)
             if mean >= 0.5
         )
+
+
+def looked(shown: Frame, detector: Detector | None = None) -> list[Observation]:
+    """What a colour detector's look at a frame is to the judge."""
+    detector = detector if detector is not None else ColourDetector()
+    try:
+        return [examined_by(detector, shown, *detector.detect([shown]))]
+    except MemoryError:
+        return [unexamined_by(detector, shown, Unexamined.FAILED)]
 
 
 def policy(folder: Path, extra: str = "") -> Policy:

@@ -235,3 +235,7 @@ def test_a_secret_that_is_written_in_clear_is_not_repeated(tmp_path: Path, secti
     result = run("check", "-c", write(tmp_path, "streammon.yaml", f"version: 1\n{section}\n"))
     assert result.exit_code == 2
     assert "s3cret" not in result.output
+
+
+def test_watch_refuses_a_header_without_a_value() -> None:
+    assert "'Name: value'" in refused("clip.mp4", "--room", "r", "--header", "Referer")

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from streammon.deliver.envelope import Envelope
 from streammon.deliver.outbox import Outbox
 from streammon.deliver.records import EvidenceRecord, IncidentRecord
+from streammon.deliver.spool import Spool
 from streammon.deliver.spool_migrations import VERSION
 from streammon.errors import SpoolError
 
@@ -199,6 +200,25 @@ def test_open_incidents_are_there_for_a_successor(path: Path) -> None:
     second = Outbox(path)
     assert second.open_incidents() == [IncidentRecord(incident_id="a", room_id="room", state=b"2")]
     second.close()
+
+
+def test_an_incident_that_starts_and_ends_in_one_commit_is_not_left_open(outbox: Outbox) -> None:
+    started, ended = (IncidentRecord(incident_id="a", room_id="room", state=state) for state in (b"1", None))
+    outbox.commit([], incidents=[started, ended])
+
+    assert outbox.open_incidents() == []
+
+
+def test_every_commit_is_flushed_to_the_disk_whatever_was_written_before_it(path: Path) -> None:
+    """https://sqlite.org/pragma.html#pragma_synchronous: 1 is NORMAL, 2 FULL."""
+    spool = Spool(path)
+    levels = []
+    for durable in (True, False, False, True, True, False):
+        with spool.transaction(durable=durable) as db:
+            levels.append(db.execute("PRAGMA synchronous").fetchone()[0])
+    spool.close()
+
+    assert levels == [2, 1, 1, 2, 2, 1]
 
 
 def test_pictures_wait_until_they_are_done(outbox: Outbox) -> None:

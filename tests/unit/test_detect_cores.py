@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streammon.detect.cores import usable_cores
+from streammon.detect.runtime.cores import usable_cores
 
 CORES = len(os.sched_getaffinity(0))
 

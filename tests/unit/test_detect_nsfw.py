@@ -10,8 +10,8 @@ import onnx
 import pytest
 
 from streammon.detect.config import NsfwConfig
-from streammon.detect.nsfw import NsfwDetector, resize_align_corners
-from streammon.detect.session import open_session
+from streammon.detect.detectors.nsfw import NsfwDetector, resize_align_corners
+from streammon.detect.runtime.session import open_session
 from streammon.entities import Frame, Image, Moment, Source
 from streammon.errors import ModelError
 

@@ -9,7 +9,7 @@ import pytest
 import zxingcpp
 
 from streammon.detect.config import QrConfig
-from streammon.detect.qr import QrDetector, readable_payload
+from streammon.detect.detectors.qr import QrDetector, readable_payload
 from streammon.entities import Detection, Frame, Image, Moment, QrReading, Source
 
 GREY = np.full((720, 1280, 3), 120, np.uint8)

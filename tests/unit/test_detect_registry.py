@@ -12,6 +12,7 @@ from streammon.detect import registry
 from streammon.detect.config import DetectConfig
 from streammon.detect.detector import Detector
 from streammon.detect.registry import Parts, build_detectors, detector_names
+from streammon.detect.runtime.runtime import Runtime
 from streammon.entities import Detection, Frame
 from streammon.errors import ModelMissing, StreammonError
 
@@ -20,7 +21,8 @@ def no_weights(model: str) -> Path:
     raise ModelMissing(f"{model} is not in the store")
 
 
-PARTS = Parts(weights=no_weights, label_maps={"nsfwjs-inception-v3": {}}, config=DetectConfig())
+CONFIG = DetectConfig(provider="cpu")
+PARTS = Parts(weights=no_weights, label_maps={"nsfwjs-inception-v3": {}}, config=CONFIG, runtime=Runtime(CONFIG))
 
 
 class Recording:

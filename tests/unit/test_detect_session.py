@@ -10,11 +10,12 @@ import numpy as np
 import onnx
 import pytest
 
-from streammon.detect import session as session_module
-from streammon.detect.session import open_session
+from streammon.detect.runtime.library import onnx_runtime
+from streammon.detect.runtime.providers import is_present, openvino_devices
+from streammon.detect.runtime.session import open_session
 from streammon.errors import ModelCorrupt, ModelError, ModelMissing, ProviderUnavailable
 
-HAS_CUDA = session_module._is_present(session_module._runtime(), "cuda")
+HAS_CUDA = is_present(onnx_runtime(), "cuda")
 
 
 @pytest.fixture
@@ -42,12 +43,12 @@ def test_a_graph_runs_and_tells_about_itself(doubler: Path) -> None:
 def test_auto_takes_the_fastest_provider_there_is(doubler: Path) -> None:
     session = open_session(doubler)
     if not HAS_CUDA:
-        assert session.provider == ("openvino" if session_module._openvino_devices() else "cpu")
+        assert session.provider == ("openvino" if openvino_devices() else "cpu")
     assert session.run({"x": np.ones((2, 3), np.float32)})[0].tolist() == [[2, 2, 2]] * 2
 
 
 def test_openvino_by_name_runs_or_says_what_it_needs(doubler: Path) -> None:
-    if session_module._openvino_devices():
+    if openvino_devices():
         session = open_session(doubler, "openvino", threads=1)
         assert session.provider == "openvino"
         assert session.run({"x": np.ones((1, 3), np.float32)})[0].tolist() == [[2, 2, 2]]
@@ -57,13 +58,14 @@ def test_openvino_by_name_runs_or_says_what_it_needs(doubler: Path) -> None:
 
 
 @pytest.mark.skipif(HAS_CUDA, reason="this ONNX Runtime has CUDA")
-def test_a_provider_asked_for_by_name_is_never_replaced(doubler: Path) -> None:
-    with pytest.raises(ProviderUnavailable, match=r"cuda.*streammon\[gpu\]"):
-        open_session(doubler, "cuda")
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_a_provider_asked_for_by_name_is_never_replaced(doubler: Path, provider: str) -> None:
+    with pytest.raises(ProviderUnavailable, match=rf"{provider}.*streammon\[gpu\]"):
+        open_session(doubler, provider)
 
 
 def test_an_unknown_provider_lists_the_known_ones(doubler: Path) -> None:
-    with pytest.raises(ProviderUnavailable, match="npu: use auto, cuda, openvino, cpu"):
+    with pytest.raises(ProviderUnavailable, match="npu: use auto, cuda, openvino, cpu, tensorrt"):
         open_session(doubler, "npu")
 
 
@@ -118,7 +120,10 @@ def test_without_a_runtime_the_package_imports_and_the_error_names_both_extras()
     out = python(
         "import sys; sys.modules['onnxruntime'] = None\n"
         "from pathlib import Path\n"
-        "from streammon.detect import engine, nsfw, ocr, qr, registry, session\n"
+        "from streammon.detect import registry\n"
+        "from streammon.detect.detectors import nsfw, ocr, qr\n"
+        "from streammon.detect.runtime import session\n"
+        "from streammon.detect.scheduling import engine\n"
         "from streammon.errors import RuntimeMissing\n"
         "try: session.open_session(Path('any.onnx'))\n"
         "except RuntimeMissing as error: print(error)"
@@ -130,7 +135,8 @@ def test_without_a_runtime_the_package_imports_and_the_error_names_both_extras()
 def test_the_registry_and_the_configuration_import_no_detector() -> None:
     out = python(
         "import sys\n"
-        "from streammon.detect import config, engine, registry\n"
+        "from streammon.detect import config, registry\n"
+        "from streammon.detect.scheduling import engine\n"
         "print(sorted({'onnxruntime', 'cv2', 'rapidocr', 'zxingcpp'} & set(sys.modules)))"
     )
     assert out == "[]"
@@ -145,7 +151,7 @@ def test_a_broken_plug_in_costs_its_provider_and_no_more(doubler: Path, tmp_path
     out = python(
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\n"
-        "from streammon.detect.session import open_session\n"
+        "from streammon.detect.runtime.session import open_session\n"
         "from streammon.errors import ProviderUnavailable\n"
         "print(open_session(Path(sys.argv[2])).provider)\n"
         "try: open_session(Path(sys.argv[2]), 'openvino')\n"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streammon.detect import text_locator, text_reader
-from streammon.detect.batches import batches
+from streammon.detect.detectors import text_locator, text_reader
+from streammon.detect.detectors.batches import batches
 
 
 @pytest.mark.parametrize(

@@ -75,3 +75,14 @@ def test_blind_and_watched_time_make_the_whole_time(steps: list[tuple[str | None
         cause = following
     assert sum(room.told.values()) + watched_s == pytest.approx(now_s)
     assert room.totals() == pytest.approx(dict(room.told), abs=1e-3)
+
+
+def test_a_watched_room_is_blind_for_each_detector_that_is_off_and_for_no_second_twice() -> None:
+    room = Room()
+    room.clock.set_disabled(["nsfw", "ocr"], 101.0)
+    room.clock.set_cause(None, 103.0)
+    room.clock.set_disabled(["ocr"], 104.0)
+    room.clock.set_cause("stalled", 106.0)
+    room.clock.accrue(107.0)
+    assert room.totals() == {"connecting": 3.0, "detector:nsfw": 1.0, "detector:ocr": 3.0, "stalled": 1.0}
+    assert room.told == room.totals()

@@ -16,7 +16,6 @@ import pytest
 
 from streammon.deliver.evidence_config import EvidenceConfig
 from streammon.deliver.outbox import Outbox
-from streammon.detect.engine import Engine
 from streammon.entities import Frame, RoomState
 from streammon.errors import SpoolError
 from streammon.events import EndReason, EvidenceStatus, Phase, StreamEvent, Verdict, ViolationEvent
@@ -36,10 +35,10 @@ from tests.unit.colours import (
     POLICY,
     RED,
     Colour,
-    ColourDetector,
     change,
     committed,
     frame,
+    looked,
     metrics,
     now,
     policy,
@@ -62,14 +61,13 @@ class Owner:
         self.outbox.register_sinks(["memory"])
         self.metrics = metrics()
         self.committer = Committer(self.outbox, config, lambda _: rules, self.metrics)
-        self.engine = Engine([ColourDetector()])
         self.book = RoomBook(MONITOR, self.metrics)
         lost = lost_incidents(self.outbox)
         self.committer.commit(self.book.open(room(), epoch, rules, lost, now(0)), None, RUNNING)
 
     def show(self, colour: Colour, at_s: float, stop: threading.Event = RUNNING) -> Frame:
         shown = frame(colour, at_s)
-        seen = self.engine.examine(shown)
+        seen = looked(shown)
         self.committer.commit(self.book.observe(seen, now(at_s)), shown, stop, seen)
         return shown
 
@@ -280,7 +278,7 @@ def test_a_word_whose_label_is_not_stored_withholds_the_picture(tmp_path: Path, 
     (tmp_path / "policy.yaml").write_text(written, encoding="utf-8")
     owner = Owner(tmp_path, load_policy(tmp_path / "policy.yaml"))
     shown = frame(RED, 1)
-    (seen,) = owner.engine.examine(shown)
+    (seen,) = looked(shown)
     read = replace(seen, detector="ocr", detections=(line(text),))
     owner.committer.commit(owner.book.observe([seen, read], now(1)), shown, RUNNING, [seen, read])
 
@@ -306,7 +304,7 @@ def test_a_picture_that_cannot_be_encoded_costs_the_event_nothing_else(
     owner: Owner, caplog: pytest.LogCaptureFixture
 ) -> None:
     shown = frame(RED, 1)
-    events = owner.book.observe(owner.engine.examine(shown), now(1))
+    events = owner.book.observe(looked(shown), now(1))
     owner.committer.commit(events, replace(shown, image=np.zeros((0, 0, 3), np.uint8)), RUNNING)
     assert [event.evidence for event in violations(owner.outbox)] == [()]
     assert "goes without its picture" in caplog.text

@@ -21,7 +21,7 @@ from streammon.events import FeedbackAction
 from streammon.fleet import feedback as module
 from streammon.fleet.config import RecordsConfig, Settings, load_settings
 from streammon.fleet.feedback import FeedbackCounts, FeedbackReader
-from streammon.fleet.recording import Recorder
+from streammon.fleet.recording import Recorder, RecordFile
 from streammon.fleet.rooms import RoomBook
 from streammon.judge.feedback import Feedback, encode_feedback
 from streammon.judge.recording import read_recording
@@ -185,7 +185,7 @@ def test_feedback_on_a_room_that_is_not_ours_comes_to_nothing(book: RoomBook) ->
 
 def test_a_false_alarm_ends_the_incident_on_the_engine_s_thread(station: Station) -> None:
     station.put(RED)
-    station.pipeline.start()
+    station.start()
     station.until_told(f"{ADULT} start")
     assert station.pipeline.hear(FALSE, 0.0)
     until(station.outbox, lambda: len(sent(station.outbox)) == 3)
@@ -215,12 +215,12 @@ def test_more_than_the_engine_can_take_is_refused(station: Station) -> None:
 
 def test_every_frame_is_recorded_where_that_is_asked_for(station: Station, tmp_path: Path) -> None:
     path = tmp_path / "records.jsonl"
-    recorder = Recorder.to(path, 1_000_000, 1, station.metrics)
+    recorder = Recorder([RecordFile(path, max_bytes=1_000_000, keep=1)], station.metrics)
     station.pipeline._recorder = recorder
     recorder.start()
     station.put(RED, (0, 0, 0), RED)
-    station.pipeline.start()
-    assert station.pipeline.close()
+    station.start()
+    assert station.close()
     assert recorder.close()
     recorded = list(read_recording(path))
     assert [[len(look.detections) for look in frame.looks] for frame in recorded] == [[1], [0], [1]]

@@ -15,17 +15,21 @@ import pytest
 
 from streammon.deliver.evidence_config import EvidenceConfig
 from streammon.deliver.outbox import Outbox
-from streammon.detect.engine import Engine
+from streammon.detect.config import DetectConfig
+from streammon.detect.scheduling.engine import Engine
+from streammon.detect.scheduling.request import RequestClass
 from streammon.entities import PictureState, RoomState
-from streammon.errors import SpoolError
+from streammon.errors import SpoolError, StreammonError
 from streammon.events import EndReason, StreamChange, StreamEvent, ViolationEvent
 from streammon.fleet import commit as commit_module
 from streammon.fleet.commit import Committer
+from streammon.fleet.live import LiveFrames
 from streammon.fleet.pipeline import Pipeline
 from streammon.fleet.rooms import RoomBook
+from streammon.fleet.tallies import EngineNews
 from streammon.ingest.rooms.arena import Arena, create_arena_fd
 from streammon.ingest.rooms.mailbox import Letter, Mailbox
-from streammon.ingest.rooms.wire import FrameReady, RoomPicture
+from streammon.ingest.rooms.wire import FrameReady, RoomPicture, SamplesLost
 from streammon.judge.room import Now
 from tests.unit.colours import (
     ADULT,
@@ -58,8 +62,9 @@ class Station:
     def __init__(self, folder: Path, arena: Arena) -> None:
         self.arena = arena
         self.released: Counter[int] = Counter()
+        self.failures: list[StreammonError] = []
         self.metrics = metrics()
-        self.mailbox = Mailbox(lambda room_id: self.metrics.dropped.labels(room_id, "overdue").inc())
+        self.mailbox = Mailbox(self._overdue)
         self.detector = ColourDetector()
         self.outbox = Outbox(folder / "spool.sqlite")
         self.outbox.register_sinks(["memory"])
@@ -70,8 +75,28 @@ class Station:
             book.open(room(room_id), 1, rules, [], now)
             book.change(change(RoomState.CONNECTING, room_id), now)
         committer = Committer(self.outbox, EvidenceConfig(store=str(folder)), lambda _: rules, self.metrics)
-        self.pipeline = Pipeline(self.mailbox, Engine([self.detector]), book, committer, self.metrics)
+        self.pipeline = Pipeline(self.mailbox, book, committer, self.metrics)
+        pipeline = self.pipeline
+        news = EngineNews(self.metrics, pipeline.examined, pipeline.set_disabled, self.failures.append)
+        frames = LiveFrames(self.mailbox, book.room, lambda: pipeline.full)
+        self.engine = Engine([self.detector], {RequestClass.LIVE: frames}, news, DetectConfig())
+        self.mailbox.on_put(self.engine.wake)
+        pipeline.on_relief(self.engine.wake)
         self.slot = 0
+
+    def _overdue(self, room_id: str) -> None:
+        self.metrics.dropped.labels(room_id, "overdue").inc()
+        self.pipeline.post(SamplesLost(room_id=room_id, samples=1))
+
+    def start(self) -> None:
+        """Starts the engine, then the judge."""
+        self.engine.start()
+        self.pipeline.start()
+
+    def close(self) -> bool:
+        """Ends both, as the monitor does: what waits is examined first."""
+        drained = not self.engine.alive or self.pipeline._stop.is_set() or self.engine.drain(2.0)
+        return self.pipeline.close() and self.engine.close() and drained
 
     def put(self, *colours: Colour, room_id: str = "r1", age_s: float = 0.0, session: int = 1) -> None:
         """Puts frames in as an ingest process's reader does, received a second apart, the first `age_s` ago."""
@@ -111,15 +136,15 @@ def station(tmp_path: Path) -> Iterator[Station]:
     with Arena(fd, slots=SLOTS, slot_bytes=SLOT_BYTES) as arena:
         made = Station(tmp_path, arena)
         yield made
-        made.pipeline.close()
-        assert "engine" not in {thread.name for thread in threading.enumerate()}
+        made.close()
+        assert "judge" not in {thread.name for thread in threading.enumerate()}
         assert made.released == dict.fromkeys(range(made.slot), 1)
         made.outbox.close()
     os.close(fd)
 
 
 def test_frames_are_judged_and_committed_while_it_runs(station: Station) -> None:
-    station.pipeline.start()
+    station.start()
     station.pipeline.post(change(RoomState.STREAMING))
     station.until_told("streaming")
     station.put(RED, RED, BLACK, BLACK, GREEN)
@@ -134,7 +159,7 @@ def test_frames_are_judged_and_committed_while_it_runs(station: Station) -> None
 def test_a_room_s_end_waits_until_its_last_frames_are_judged(station: Station) -> None:
     station.put(BLACK, RED, RED)
     station.pipeline.post(change(RoomState.ENDED, reason="end_of_file"))
-    station.pipeline.start()
+    station.start()
     station.until_told(f"{ADULT} start", f"{ADULT} end", "ended")
     end = next(e for e in committed(station.outbox) if isinstance(e, ViolationEvent) and e.end_reason is not None)
     assert end.end_reason is EndReason.ROOM_ENDED
@@ -142,7 +167,7 @@ def test_a_room_s_end_waits_until_its_last_frames_are_judged(station: Station) -
 
 
 def test_it_is_drained_when_every_room_is_final_and_not_before(station: Station) -> None:
-    station.pipeline.start()
+    station.start()
     station.pipeline.post(change(RoomState.ENDED, "r1"))
     station.until_told("ended")
     station.pipeline.post(change(RoomState.FAILED, "r2"))
@@ -159,7 +184,7 @@ def test_a_stream_that_comes_back_at_once_is_told_in_order(station: Station) -> 
     station.pipeline.post(change(RoomState.ENDED, reason="end_of_stream"))
     station.pipeline.post(change(RoomState.STREAMING, session=2))
     station.put(BLACK, GREEN, session=2)
-    station.pipeline.start()
+    station.start()
     station.until_told(f"{ADULT} start", f"{ADULT} end", "ended", "streaming", f"{GORE} start")
     assert station.pipeline._rooms.states()["r1"] is RoomState.STREAMING
 
@@ -169,7 +194,7 @@ def test_what_the_picture_amounts_to_is_told_in_order_with_the_states(station: S
     station.pipeline.post(pictured(PictureState.LIVE))
     station.pipeline.post(pictured(PictureState.BLACK))
     station.pipeline.post(change(RoomState.BACKING_OFF, reason="ended"))
-    station.pipeline.start()
+    station.start()
     station.until_told("streaming", "picture live", "picture black", "backing_off")
 
 
@@ -179,14 +204,14 @@ def test_a_picture_after_an_end_waits_with_it_for_the_frames_before(station: Sta
     station.pipeline.post(change(RoomState.ENDED, reason="end_of_stream"))
     station.pipeline.post(change(RoomState.STREAMING, session=2))
     station.pipeline.post(pictured(PictureState.LIVE, session=2))
-    station.pipeline.start()
+    station.start()
     station.until_told("streaming", f"{ADULT} start", f"{ADULT} end", "ended", "streaming", "picture live")
 
 
 def test_a_room_s_end_does_not_wait_for_the_frames_of_others(station: Station) -> None:
     station.put(BLACK, BLACK, RED, room_id="r2")
     station.pipeline.post(change(RoomState.ENDED, "r1"))
-    station.pipeline.start()
+    station.start()
     station.until_told(f"{ADULT} start", room_id="r2")
     events = [event.room_id for event in committed(station.outbox)]
     assert events == ["r1", "r2"]
@@ -195,23 +220,25 @@ def test_a_room_s_end_does_not_wait_for_the_frames_of_others(station: Station) -
 def test_a_stop_judges_what_waits_and_ends_every_incident(station: Station) -> None:
     station.put(RED, RED)
     station.put(GREEN, room_id="r2")
-    station.pipeline.start()
-    assert station.pipeline.close()
+    station.start()
+    assert station.close()
     assert station.told("r1") == [f"{ADULT} start", f"{ADULT} end", "stopped"]
     assert station.told("r2") == [f"{GORE} start", f"{GORE} end", "stopped"]
     assert station.outbox.open_incidents() == []
     assert station.pipeline.failure is None
     assert not station.pipeline.alive
-    assert station.pipeline.close()
+    assert station.close()
 
 
 def test_a_room_that_ended_just_before_the_stop_is_told_as_ended(station: Station) -> None:
     station.put(RED)
     station.pipeline.post(change(RoomState.STREAMING))
     station.pipeline.post(change(RoomState.FAILED, reason="not_media"))
+    station.engine.start()
+    assert station.engine.drain(2.0)
     station.pipeline._stop.set()
     station.pipeline.start()
-    assert station.pipeline.close()
+    assert station.close()
     last = [event for event in committed(station.outbox) if event.room_id == "r1"][-1]
     assert isinstance(last, StreamEvent)
     assert (last.state, last.reason) == (RoomState.FAILED, "not_media")
@@ -221,7 +248,7 @@ def test_a_room_that_ended_just_before_the_stop_is_told_as_ended(station: Statio
 def test_an_overdue_frame_is_counted_and_not_judged(station: Station) -> None:
     station.put(RED, age_s=10.0)
     station.put(BLACK)
-    station.pipeline.start()
+    station.start()
     until(station.outbox, lambda: station.detector.seen == [1])
     assert value(station.metrics, "streammon_frames_dropped_total", room="r1", reason="overdue") == 1.0
     assert station.told() == []
@@ -229,12 +256,12 @@ def test_an_overdue_frame_is_counted_and_not_judged(station: Station) -> None:
 
 def test_a_frame_that_a_detector_fails_on_is_counted_and_clears_nothing(station: Station) -> None:
     station.put(RED, WHITE, WHITE, WHITE)
-    station.pipeline.start()
-    until(station.outbox, lambda: station.detector.seen == [0, 1, 2, 3])
-    station.pipeline.close()
+    station.start()
+    until(station.outbox, lambda: set(station.detector.seen) == {0, 1, 2, 3})
+    station.close()
     assert station.told() == [f"{ADULT} start", f"{ADULT} end", "stopped"]
     assert committed(station.outbox)[1].end_reason is EndReason.STOPPED  # type: ignore[union-attr]
-    assert value(station.metrics, "streammon_detector_errors_total", detector="colour") == 3.0
+    assert value(station.metrics, "streammon_frames_not_examined_total", detector="colour", reason="failed") == 3.0
 
 
 def read_only(outbox: Outbox, value: str) -> None:
@@ -248,7 +275,7 @@ def test_a_spool_that_fails_and_recovers_loses_no_event(
     monkeypatch.setattr(commit_module, "_RETRY_S", 0.01)
     read_only(station.outbox, "1")
     station.put(RED, BLACK, BLACK, GREEN)
-    station.pipeline.start()
+    station.start()
     with caplog.at_level(logging.ERROR):
         until(station.outbox, lambda: "judging waits" in caplog.text)
     assert station.told() == []
@@ -257,10 +284,32 @@ def test_a_spool_that_fails_and_recovers_loses_no_event(
     assert station.pipeline.failure is None
 
 
+def test_while_nothing_can_be_judged_frames_wait_where_they_are_dropped(station: Station) -> None:
+    read_only(station.outbox, "1")
+    station.put(*[RED] * 60)
+    station.start()
+    until(station.outbox, lambda: station.pipeline.full)
+    station.put(RED)
+    assert station.mailbox.waiting() > 0
+    assert len(station.detector.seen) < 60
+    read_only(station.outbox, "0")
+    station.until_told(f"{ADULT} start")
+    until(station.outbox, lambda: len(station.detector.seen) == 61)
+
+
+def test_a_frame_of_a_room_that_is_not_ours_is_thrown_away(station: Station) -> None:
+    station.put(RED, room_id="gone")
+    station.put(RED)
+    station.start()
+    station.until_told(f"{ADULT} start")
+    assert station.detector.seen == [1]
+    assert not station.mailbox.waiting_until("gone", 1)
+
+
 def test_a_stop_while_the_spool_fails_ends_the_thread_with_the_reason(station: Station) -> None:
     read_only(station.outbox, "1")
     station.put(RED)
-    station.pipeline.start()
+    station.start()
     until(station.outbox, lambda: station.detector.seen == [0])
     assert station.pipeline.close(2.0)
     assert isinstance(station.pipeline.failure, SpoolError)
@@ -268,13 +317,13 @@ def test_a_stop_while_the_spool_fails_ends_the_thread_with_the_reason(station: S
 
 
 def test_a_fault_of_its_own_is_told_and_logged(station: Station, caplog: pytest.LogCaptureFixture) -> None:
-    station.pipeline.start()
+    station.start()
     station.pipeline.post(change(RoomState.STREAMING, "nobody's room"))
     until(station.outbox, lambda: station.pipeline.failure is not None)
     assert "fault of its own" in str(station.pipeline.failure)
     assert "Traceback" in caplog.text
-    assert station.pipeline.close()
+    assert station.close()
 
 
 def test_a_pipeline_that_was_never_started_closes(station: Station) -> None:
-    assert station.pipeline.close()
+    assert station.close()

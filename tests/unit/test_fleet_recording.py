@@ -10,18 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from streammon.detect.engine import Engine
 from streammon.entities import Observation
 from streammon.fleet import recording
 from streammon.fleet.recording import Recorder, RecordFile
 from streammon.judge.recording import read_recording
-from tests.unit.colours import RED, ColourDetector, frame, metrics, room, value
+from streammon.metrics import Metrics
+from tests.unit.colours import RED, frame, looked, metrics, room, value
 
 DROPPED = "streammon_records_dropped_total"
 
 
 def seen(at_s: float) -> list[Observation]:
-    return Engine([ColourDetector()]).examine(frame(RED, at_s))
+    return looked(frame(RED, at_s))
+
+
+def to_file(path: Path, max_bytes: int, keep: int, counted: Metrics) -> Recorder:
+    return Recorder([RecordFile(path, max_bytes=max_bytes, keep=keep)], counted)
 
 
 def lines(path: Path) -> list[bytes]:
@@ -31,7 +35,7 @@ def lines(path: Path) -> list[bytes]:
 def test_what_was_taken_can_be_read_back_in_order_with_its_room(tmp_path: Path) -> None:
     path = tmp_path / "made" / "records.jsonl"
     counted = metrics()
-    recorder = Recorder.to(path, 10_000_000, 3, counted)
+    recorder = to_file(path, 10_000_000, 3, counted)
     recorder.start()
     for second in range(500):
         recorder.take(room(), seen(second))
@@ -82,16 +86,16 @@ def test_what_no_disk_takes_is_counted_told_once_and_then_it_goes_on(
     path = tmp_path / "folder" / "r.jsonl"
     (tmp_path / "folder").write_text("a file where the folder should be")
     counted = metrics()
-    recorder = Recorder.to(path, 10_000, 1, counted)
+    (track,) = to_file(path, 10_000, 1, counted)._tracks
     with caplog.at_level(logging.INFO):
         for second in range(3):
-            recorder._write([recording._Seen(room=room(), observations=seen(second))])
+            track._write([recording._Seen(room=room(), observations=seen(second))])
         (tmp_path / "folder").unlink()
-        recorder._write([recording._Seen(room=room(), observations=seen(3))])
+        track._write([recording._Seen(room=room(), observations=seen(3))])
     assert value(counted, DROPPED) == 3.0
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
     assert [frame.at_s for frame in read_recording(path)] == [3.0]
-    recorder._file.close()
+    track._place.close()
 
 
 def test_half_a_line_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +121,7 @@ def test_half_a_line_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_the_engine_never_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "_MAX_WAITING", 2)
     counted = metrics()
-    recorder = Recorder.to(tmp_path / "r.jsonl", 10_000, 1, counted)
+    recorder = to_file(tmp_path / "r.jsonl", 10_000, 1, counted)
     for second in range(5):
         recorder.take(room(), seen(second))
     assert value(counted, DROPPED) == 3.0
@@ -127,10 +131,10 @@ def test_the_engine_never_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest
 
 
 def test_rooms_stand_side_by_side(tmp_path: Path) -> None:
-    recorder = Recorder.to(tmp_path / "r.jsonl", 10_000, 1, metrics())
+    recorder = to_file(tmp_path / "r.jsonl", 10_000, 1, metrics())
     recorder.start()
     for room_id in ("r1", "r2"):
-        observations = Engine([ColourDetector()]).examine(frame(RED, 1.0, room_id))
+        observations = looked(frame(RED, 1.0, room_id))
         recorder.take(replace(room(room_id), interval_s=0.5), observations)
     recorder.close()
     assert [(f.room_id, f.interval_s) for f in read_recording(tmp_path / "r.jsonl")] == [("r1", 0.5), ("r2", 0.5)]

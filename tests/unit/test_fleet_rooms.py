@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from streammon.detect.engine import Engine
 from streammon.entities import Observation, Outcome, PictureState, RoomState
 from streammon.events import AuditEvent, EndReason, Phase, StreamChange, StreamEvent, ViolationEvent
 from streammon.fleet.rooms import Event, RoomBook
@@ -21,9 +20,9 @@ from tests.unit.colours import (
     MONITOR,
     RED,
     Colour,
-    ColourDetector,
     change,
     frame,
+    looked,
     metrics,
     now,
     policy,
@@ -59,7 +58,7 @@ def watched(book: RoomBook) -> RoomBook:
 
 
 def seen(colour: Colour, at_s: float, room_id: str = "r1") -> list[Observation]:
-    return Engine([ColourDetector()]).examine(frame(colour, at_s, room_id))
+    return looked(frame(colour, at_s, room_id))
 
 
 def told(events: list[Event]) -> list[tuple[str, str]]:

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from streammon.entities import PictureState, RoomState
 from streammon.events import StreamChange, StreamEvent
 from streammon.fleet.blind import BlindClock
+from streammon.fleet.coverage import Coverage
 from streammon.fleet.watched import WatchedRoom
 from streammon.ingest.rooms.wire import RoomPicture
 from streammon.judge.policy import Policy
-from streammon.judge.room import RoomJudge
+from streammon.judge.room import Now, RoomJudge
 from tests.unit.colours import AT, MONITOR, change, policy, room
 
 
@@ -31,6 +32,7 @@ class Seat:
             epoch=3,
             judge=RoomJudge(mine, 3, rules, MONITOR),
             blind=BlindClock(0.0, self._count),
+            coverage=Coverage(0.0),
             monitor=MONITOR,
         )
 
@@ -40,7 +42,7 @@ class Seat:
     def tick_until(self, from_s: float, to_s: float) -> None:
         """Twice a second, as the engine's thread does."""
         for step in range(round((to_s - from_s) * 2) + 1):
-            self.watched.tick(from_s + step / 2)
+            self.watched.tick(Now(monotonic_s=from_s + step / 2, utc=AT))
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +182,36 @@ def test_a_frame_examined_after_the_connection_was_lost_makes_nobody_see(seat: S
     seat.watched.examined(1.5)
     seat.tick_until(2.0, 4.0)
     assert seat.blind["ended"] == 3.0
+
+
+def test_a_detector_that_is_off_is_told_once_and_that_it_is_on_again(seat: Seat) -> None:
+    def off(detectors: tuple[str, ...], at_s: float) -> StreamEvent | None:
+        return seat.watched.set_disabled(detectors, Now(monotonic_s=at_s, utc=AT))
+
+    assert off((), 0.0) is None
+    seat.watched.moved(change(RoomState.STREAMING), 0.0)
+    told = off(("ocr",), 1.0)
+    assert told is not None
+    assert (told.change, told.disabled_detectors, told.state) == (StreamChange.DETECTOR, ("ocr",), RoomState.STREAMING)
+    assert off(("ocr",), 2.0) is None
+    seat.tick_until(2.0, 4.0)
+    moved = seat.watched.moved(change(RoomState.BACKING_OFF), 4.0)
+    assert moved.disabled_detectors == ("ocr",), "what did not change is repeated"
+    assert seat.blind == {"detector:ocr": 3.0, "connecting": 0.0}
+    back = off((), 5.0)
+    assert back is not None
+    assert back.disabled_detectors == ()
+
+
+def test_a_room_that_is_examined_too_sparsely_is_told_with_its_share(seat: Seat) -> None:
+    seat.watched.moved(change(RoomState.STREAMING), 0.0)
+    seat.watched.coverage.lost(9)
+    seat.watched.coverage.examined()
+    assert seat.watched.tick(Now(monotonic_s=29.9, utc=AT)) is None
+    told = seat.watched.tick(Now(monotonic_s=30.0, utc=AT))
+    assert told is not None
+    assert (told.change, told.coverage) == (StreamChange.COVERAGE, 0.1)
+    assert seat.watched.moved(change(RoomState.ENDED), 31.0).coverage is None
 
 
 happenings = st.one_of(

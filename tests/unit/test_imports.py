@@ -15,12 +15,15 @@ ROOT = Path(streammon.__file__).parent
 # The folders of the design, from the top.
 LAYERS = ("leaves", "bus", "models", "ingest", "detect", "judge", "deliver", "serve", "fleet", "cli")
 # Within a folder that has folders of its own, the same.
-INNER = {"ingest": ("source", "moves", "net", "config", "sampling", "hls", "media", "rooms")}
+INNER = {
+    "ingest": ("source", "moves", "net", "config", "sampling", "hls", "media", "rooms"),
+    "detect": ("detector", "config", "runtime", "change", "custom", "detectors", "registry", "scheduling"),
+}
 DOORS = {
     "kafka": "streammon.bus",
     "av": "streammon.ingest",
-    "onnxruntime": "streammon.detect.session",
-    "onnxruntime_ep_openvino": "streammon.detect.session",
+    "onnxruntime": "streammon.detect.runtime",
+    "onnxruntime_ep_openvino": "streammon.detect.runtime",
     "obstore": "streammon.deliver.object_store",
 }
 """A foreign package → the only module, or folder, that may import it."""
@@ -192,7 +195,7 @@ def test_an_import_past_the_door_is_found(module: str, text: str) -> None:
 
 
 def test_an_import_in_the_door_is_fine() -> None:
-    inside = {"streammon.ingest.source": "import av", "streammon.detect.session": "import onnxruntime"}
+    inside = {"streammon.ingest.source": "import av", "streammon.detect.runtime.session": "import onnxruntime"}
     assert through_the_wall(imports_of({**MADE_UP, **inside})) == []
 
 

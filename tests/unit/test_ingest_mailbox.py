@@ -1,4 +1,4 @@
-"""The mailbox hands frames out by deadline, drops only what is overdue, and gives every slot back exactly once."""
+"""The mailbox hands frames out in turns, drops only what is overdue, and gives every slot back exactly once."""
 
 from __future__ import annotations
 
@@ -76,17 +76,32 @@ def test_the_picture_is_a_read_only_copy_and_its_slot_is_free_at_once(post: Post
     assert not frame.image.flags.writeable
 
 
-def test_frames_come_by_deadline_across_rooms_and_in_order_within_one(post: Post) -> None:
+def test_rooms_take_turns_and_a_room_s_frames_come_in_order(post: Post) -> None:
     for slot, deadline_s, room_id in [
-        (1, 108.0, "slow"), (2, 118.0, "slow"), (3, 102.0, "fast"), (4, 103.0, "fast"), (5, 109.0, "fast"),
+        (1, 108.0, "burst"), (2, 118.0, "burst"), (3, 128.0, "burst"), (4, 103.0, "live"), (5, 109.0, "live"),
         (6, 101.0, "late"),
     ]:  # fmt: skip
         post.put(slot, deadline_s, room_id)
     assert post.mailbox.waiting() == 6
-    assert post.taken() == [6, 3, 4, 1, 5, 2]
+    assert post.taken() == [6, 4, 1, 5, 2, 3]
     assert post.mailbox.waiting() == 0
     assert post.released == dict.fromkeys(range(1, 7), 1)
     assert post.dropped == []
+
+
+def test_a_room_has_as_many_turns_as_its_interval_asks_for_and_priority_goes_first(post: Post) -> None:
+    post.mailbox.set_standing("slow", priority=0, interval_s=4.0)
+    post.mailbox.set_standing("fast", priority=0, interval_s=1.0)
+    post.mailbox.set_standing("first", priority=1, interval_s=9.0)
+    for slot in range(8):
+        post.put(slot, 200.0, "fast")
+        post.put(slot + 8, 201.0, "slow")
+    post.put(30, 300.0, "first")
+    post.put(31, 300.0, "first")
+    taken = post.taken()
+    assert taken[:2] == [30, 31]
+    assert [seq < 8 for seq in taken[2:12]].count(True) == 8, "four of the fast one for each of the slow one"
+    assert taken[12:] == [10, 11, 12, 13, 14, 15]
 
 
 def test_a_frame_is_kept_until_its_deadline_and_dropped_after_it(post: Post) -> None:
@@ -100,7 +115,7 @@ def test_a_frame_is_kept_until_its_deadline_and_dropped_after_it(post: Post) -> 
     post.put(5, 108.0)
     assert sorted(post.dropped) == ["r1", "r2"]
     assert post.released == {1: 1, 3: 1}
-    assert post.taken() == [2, 5, 4]
+    assert sorted(post.taken()) == [2, 4, 5]
 
 
 def test_what_became_overdue_while_nobody_put_is_dropped_when_one_takes(post: Post) -> None:
@@ -158,5 +173,23 @@ def test_it_knows_whether_frames_of_a_room_s_session_wait(post: Post) -> None:
     post.put(3, 104.0)
     assert [post.mailbox.waiting_until("r1", session) for session in (1, 2, 3)] == [False, True, True]
     assert not post.mailbox.waiting_until("r2", 2)
-    post.taken()
+    frame = post.mailbox.take(0.0)
+    assert frame is not None
+    assert post.mailbox.waiting_until("r1", 2), "it is not judged yet"
+    post.mailbox.done(frame)
     assert not post.mailbox.waiting_until("r1", 2)
+
+
+def test_what_is_dropped_is_waited_for_no_more(post: Post) -> None:
+    post.put(3, 104.0)
+    post.now_s = 105.0
+    assert post.mailbox.take(0.0) is None
+    assert not post.mailbox.waiting_until("r1", 2)
+
+
+def test_who_listens_hears_of_every_frame(post: Post) -> None:
+    heard: list[int] = []
+    post.mailbox.on_put(lambda: heard.append(post.mailbox.waiting()))
+    post.put(1, 104.0)
+    post.put(2, 104.0)
+    assert heard == [1, 2]

@@ -12,7 +12,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -330,6 +330,7 @@ def test_pictures_of_any_size_are_looked_at(sizes: list[tuple[int, int, int]]) -
 
 
 @settings(max_examples=60, deadline=None)
+@example(np.array([[[0, 19, 0]] + [[0, 0, 0]] * 12], np.uint8))
 @given(arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40), st.just(3))))
 def test_pictures_of_any_content_are_looked_at(image: Image) -> None:
     assert [at_s for at_s, _ in told([image] * 7)] == [0, AFTER_S]

@@ -20,7 +20,7 @@ from streammon.judge.feedback import Feedback
 from streammon.metrics import Metrics
 from streammon.serve.app import build_app
 from streammon.serve.feedback import feedback_route, feedback_routes, is_loopback
-from streammon.serve.server import HttpServer
+from streammon.serve.server import HttpServer, listen_tcp
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,10 +49,15 @@ def get(path: str, state: State | None = None, registry: CollectorRegistry | Non
 
 @pytest.fixture
 def server() -> Iterator[HttpServer]:
-    running = HttpServer(build_app(State(), Metrics(CollectorRegistry()).registry), "127.0.0.1", 0)
+    running = HttpServer(build_app(State(), Metrics(CollectorRegistry()).registry), listen_tcp("127.0.0.1", 0))
     running.start()
     yield running
     running.close()
+
+
+def port_of(server: HttpServer) -> int:
+    assert server.port is not None
+    return server.port
 
 
 def http_threads() -> list[str]:
@@ -93,6 +98,19 @@ def test_metrics_are_prometheus_text() -> None:
     assert (packets.labels, packets.value) == ({"room": '直播间 "1"\n'}, 3)
 
 
+def test_metrics_of_another_process_come_after_ours() -> None:
+    registry = Metrics(CollectorRegistry()).registry
+    app = build_app(State(), registry, other_metrics=lambda: b"streammon_other 7.0\n")
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://monitor") as client:
+            return await client.get("/metrics")
+
+    text = asyncio.run(ask()).text
+    assert text.startswith("# HELP streammon_")
+    assert text.endswith("\nstreammon_other 7.0\n")
+
+
 def test_every_metric_is_named_for_us_and_says_what_it_counts() -> None:
     families = list(Metrics(CollectorRegistry()).registry.collect())
     assert families
@@ -108,19 +126,19 @@ def test_it_answers_on_a_real_socket(server: HttpServer) -> None:
 
 def test_a_busy_port_is_an_error_that_names_the_cure(server: HttpServer) -> None:
     with pytest.raises(StreammonError, match=rf"cannot listen on 127\.0\.0\.1:{server.port}: .*set `http` to a free"):
-        HttpServer(build_app(State(), CollectorRegistry()), "127.0.0.1", server.port)
+        listen_tcp("127.0.0.1", port_of(server))
 
 
 def test_an_address_that_is_not_ours_is_an_error() -> None:
     with pytest.raises(StreammonError, match=r"cannot listen on 192\.0\.2\.1:0"):
-        HttpServer(build_app(State(), CollectorRegistry()), "192.0.2.1", 0)
+        listen_tcp("192.0.2.1", 0)
 
 
 def test_closing_frees_the_port_and_ends_the_thread(server: HttpServer) -> None:
     assert http_threads() == ["http"]
     server.close()
     assert http_threads() == []
-    socket.create_server(("127.0.0.1", server.port)).close()
+    socket.create_server(("127.0.0.1", port_of(server))).close()
 
 
 def test_closing_does_not_wait_for_a_client_that_stays_connected(server: HttpServer) -> None:
@@ -131,17 +149,17 @@ def test_closing_does_not_wait_for_a_client_that_stays_connected(server: HttpSer
 
 
 def test_closing_does_not_wait_for_half_a_request(server: HttpServer) -> None:
-    with socket.create_connection(("127.0.0.1", server.port)) as client:
+    with socket.create_connection(("127.0.0.1", port_of(server))) as client:
         client.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\n")
         server.close()
         assert http_threads() == []
 
 
 def test_it_may_be_closed_twice_and_without_having_started() -> None:
-    unused = HttpServer(build_app(State(), CollectorRegistry()), "127.0.0.1", 0)
+    unused = HttpServer(build_app(State(), CollectorRegistry()), listen_tcp("127.0.0.1", 0))
     unused.close()
     unused.close()
-    socket.create_server(("127.0.0.1", unused.port)).close()
+    socket.create_server(("127.0.0.1", port_of(unused))).close()
 
 
 SAID = b'{"action":"acknowledge","by":"ann","at":"2025-03-04T05:06:07Z","label":"sexy"}'

@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 from streammon.errors import SourceError, SourceHasNoVideo, SourceStalled
 from streammon.ingest.media.bounds import USUAL_BOUNDS, Bounds
 from streammon.ingest.media.ffmpeg_errors import open_error, read_error
+from streammon.ingest.net.pulled import count_pulled
 from streammon.ingest.source import Received
 
 # FFmpeg's other demuxers show a text file as pictures, open what a script names, or give pictures without times.
@@ -44,7 +45,8 @@ Stamp = Callable[["av.Packet[VideoStream]"], Received]
 
 
 def stamped_now(packet: av.Packet[VideoStream]) -> Received:
-    """A packet that has come just now."""
+    """A packet that has come just now, over FFmpeg's own connection, of which no more is known."""
+    count_pulled(packet.size)
     return Received(packet=packet, received_at=datetime.now(UTC), received_s=time.monotonic())
 
 

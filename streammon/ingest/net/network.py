@@ -19,6 +19,7 @@ import httpcore
 
 from streammon.ingest.net.address import AddressPolicy
 from streammon.ingest.net.patience import Patience, step_s
+from streammon.ingest.net.pulled import count_pulled
 from streammon.ingest.net.resolver import Resolver, shared_resolver
 
 Result = TypeVar("Result")
@@ -87,11 +88,13 @@ class GuardedStream(httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """At most `max_bytes`; empty at the end."""
         try:
-            return self._in_steps(partial(self._socket.recv, max_bytes), select.POLLIN, timeout)
+            data = self._in_steps(partial(self._socket.recv, max_bytes), select.POLLIN, timeout)
         except TimeoutError as error:
             raise httpcore.ReadTimeout(str(error)) from error
         except OSError as error:
             raise httpcore.ReadError(str(error)) from error
+        count_pulled(len(data))
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """All of it."""

@@ -26,6 +26,7 @@ from streammon.errors import (
 from streammon.ingest.config import IngestConfig
 from streammon.ingest.media.opening import open_source
 from streammon.ingest.net.address import AddressPolicy
+from streammon.ingest.net.pulled import pulled_bytes
 from streammon.ingest.rooms.refresh import URL_COMMAND_WITHIN_S, fresh_url
 from streammon.ingest.rooms.session import SampledRoom, Sampling
 from streammon.ingest.rooms.witness import marked, next_mark
@@ -53,6 +54,14 @@ class Target:
     def live(self) -> bool:
         """Whether it is tried again after its end and after every failure."""
         return self.request.live or bool(self.url_command)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What pulling has cost since the thread began: its time on a core, and what came over the network."""
+
+    cpu_s: float = 0.0
+    pulled_bytes: int = 0
 
 
 class PulledRoom(SampledRoom, Protocol):
@@ -90,6 +99,7 @@ class Puller:
         self._stop = Event()
         self._hang_up = Event()
         self._deadline_s = math.inf
+        self._spent = Spent()
         self._mark = next_mark()
         self._thread = Thread(target=marked(self._run, self._mark), name="puller", daemon=True)
 
@@ -114,6 +124,12 @@ class Puller:
     def expect(self, within_s: float) -> None:
         """It comes on within so many seconds, and some more. See `SamplingThread`."""
         self._deadline_s = time.monotonic() + within_s + _SLACK_S
+        self._spent = Spent(cpu_s=time.thread_time(), pulled_bytes=pulled_bytes())
+
+    @property
+    def spent(self) -> Spent:
+        """What it has cost until it last came on."""
+        return self._spent
 
     @property
     def alive(self) -> bool:

@@ -13,15 +13,26 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import RLock
 
+from msgspec.structs import replace
+
 from streammon.entities import RoomState
 from streammon.errors import InternalFault, SourceError, SourceHung, SourceStalled, SourceStopped
 from streammon.ingest.config import IngestConfig
 from streammon.ingest.moves import FINAL, allowed
 from streammon.ingest.rooms.arena import Arena
 from streammon.ingest.rooms.handover import FreeSlots, Outgoing, RoomCounts
-from streammon.ingest.rooms.puller import Puller, Target
+from streammon.ingest.rooms.puller import Puller, Spent, Target
 from streammon.ingest.rooms.session import SamplingThread
-from streammon.ingest.rooms.wire import AddRoom, Channel, FromRoom, RoomChanged, RoomPicture, RoomThread, ToIngest
+from streammon.ingest.rooms.wire import (
+    AddRoom,
+    Channel,
+    FromRoom,
+    RoomChanged,
+    RoomPicture,
+    RoomStats,
+    RoomThread,
+    ToIngest,
+)
 from streammon.ingest.sampling.picture import PictureWatch
 from streammon.ingest.source import SourceRequest
 
@@ -55,6 +66,7 @@ class RoomWorker:
         self._give_up_s: float | None = None
         self._stopping = False
         self._puller = Puller(self, self._target, config)
+        self._told = Spent()
 
     # What the process's main thread calls.
 
@@ -90,7 +102,7 @@ class RoomWorker:
     def report(self) -> None:
         """Sends what the room has done since the last report."""
         with self._lock:
-            self._send(self.counts.take(self.room_id))
+            self._send(self._stats())
 
     def watch(self, now_s: float, *, may_give_up: bool) -> Puller | None:
         """Hangs up on a thread that does not come on, then gives it up, if it may. Returns one that was given up."""
@@ -200,6 +212,7 @@ class RoomWorker:
         self._move(RoomState.BACKING_OFF, error)
         self._failures += 1
         self._puller = Puller(self, self._target, self._config, after_failures=self._failures)
+        self._told = Spent()
         self._puller.start()
         return hung
 
@@ -210,7 +223,7 @@ class RoomWorker:
         reason, detail = (error.code, str(error)) if error is not None else (None, None)
         _log.info("room is %s", state.value, extra={"room_id": self.room_id, "reason": reason})
         if self.over:
-            self._channel.send(self.counts.take(self.room_id))
+            self._channel.send(self._stats())
         self._send(
             RoomChanged(
                 room_id=self.room_id,
@@ -220,6 +233,14 @@ class RoomWorker:
                 reason=reason,
                 detail=detail,
             )
+        )
+
+    def _stats(self) -> RoomStats:
+        told, self._told = self._told, self._puller.spent
+        return replace(
+            self.counts.take(self.room_id),
+            cpu_s=self._told.cpu_s - told.cpu_s,
+            pulled_bytes=self._told.pulled_bytes - told.pulled_bytes,
         )
 
     def _send(self, message: FromRoom) -> None:

@@ -6,9 +6,10 @@ run in the engine's process. A frame's pixels go through the arena (see `arena`)
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
@@ -113,7 +114,11 @@ class FrameReady(msgspec.Struct, tag=True, frozen=True):
 
 
 class RoomStats(msgspec.Struct, tag=True, frozen=True):
-    """What a room has done since the last report. `lag_s`: how far behind the live edge its last packet came."""
+    """What a room has done since the last report, and what it cost.
+
+    `lag_s`: how far behind the live edge its last packet came. `pulled_bytes`: all that came over our own sockets; of
+    RTMP, which FFmpeg opens, the video's packets alone.
+    """
 
     room_id: str
     packets: Count
@@ -123,6 +128,8 @@ class RoomStats(msgspec.Struct, tag=True, frozen=True):
     dropped: Count
     decode_errors: Count
     lag_s: float | None = None
+    cpu_s: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
+    pulled_bytes: Count = 0
 
 
 class IngestStats(msgspec.Struct, tag=True, frozen=True):
@@ -133,7 +140,17 @@ class IngestStats(msgspec.Struct, tag=True, frozen=True):
 
 
 ToIngest = Configure | AddRoom | RemoveRoom | SetInterval | FreeSlot | Stop
-RoomNews = RoomChanged | RoomPicture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplesLost:
+    """So many samples of a room were thrown away unseen, since there was no slot for them or they were overdue."""
+
+    room_id: str
+    samples: int
+
+
+RoomNews = RoomChanged | RoomPicture | SamplesLost
 """What is told of a room beyond its ingest process."""
 FromRoom = RoomChanged | RoomPicture | RoomThread | FrameReady | RoomStats
 FromIngest = FromRoom | IngestStats

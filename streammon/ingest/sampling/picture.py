@@ -55,6 +55,8 @@ _HALF, _UNCLEAR_WITHIN, _UNCLEAR = 0.5, 0.15, -1
 
 # An untuned receiver's noise has no colour: mean levels by which red and blue are off green.
 _SNOW_COLOUR = 6.0
+# Cells that a side must have, for there to be neighbours whose likeness can be told.
+_LEAST_SNOW = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,7 +253,7 @@ def _runs(columns: _Grid) -> list[tuple[int, int]]:
 
 def _is_snow(grid: _Grid, last: _Grid | None, limits: _Limits) -> bool:
     """Whether the picture is an untuned receiver's noise: colourless, without shape, and another one each time."""
-    if last is None or last.shape != grid.shape:
+    if last is None or last.shape != grid.shape or min(grid.shape[1:]) < _LEAST_SNOW:
         return False
     sparse = grid[:, ::_SPARSE, ::_SPARSE]
     if np.abs(sparse[::2] - sparse[1]).mean() > _SNOW_COLOUR:

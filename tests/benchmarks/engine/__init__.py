@@ -1,0 +1,1 @@
+"""How many rooms one machine sustains, beside what other people would run. `make bench-engine`."""

@@ -1,0 +1,133 @@
+"""`streammon run` as a contender: the default detectors, events to a file, everything else as it ships."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sample_streams.child import free_port
+from tests.benchmarks.engine.measuring import Outcome
+from tests.benchmarks.engine.point import INTERVAL_S
+from tests.benchmarks.engine.scrape import Scrape, scrape
+
+ROOT = Path(__file__).resolve().parents[3]
+_STOP_S = 40.0
+_LOST = ("overdue", "failed", "disabled")
+"""Why a detector did not look at a frame that should have been looked at; the other reasons are as configured."""
+
+
+class Ours:
+    """The monitor in its own processes. At one rate: a room that is sampled faster after a hit has more frames due."""
+
+    name = "streammon"
+
+    @contextmanager
+    def watch(self, urls: Sequence[str]) -> Iterator[Running]:
+        """See Contender."""
+        with tempfile.TemporaryDirectory(prefix="streammon-bench-") as folder:
+            running = Running(Path(folder), urls)
+            try:
+                yield running
+            finally:
+                running.close()
+
+
+class Running:
+    """One `streammon run`."""
+
+    def __init__(self, folder: Path, urls: Sequence[str]) -> None:
+        port = free_port()
+        self._metrics_url = f"http://127.0.0.1:{port}/metrics"
+        self._log = folder / "log"
+        config = _configured(folder, urls, port)
+        command = [sys.executable, "-c", "from streammon.cli import main; main()", "run", "-c", str(config)]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            )
+        self.pids = [self._process.pid]
+        self._before = Scrape(samples={})
+
+    def seen(self) -> int:
+        """See Watching."""
+        if self._process.poll() is not None:
+            raise SystemExit(f"streammon ended by itself; it said:\n{self._log.read_text(encoding='utf-8')[-2000:]}")
+        try:
+            return len(_examined(scrape(self._metrics_url)))
+        except OSError:
+            return 0
+
+    def begin(self) -> None:
+        """See Watching."""
+        self._before = scrape(self._metrics_url)
+
+    def outcome(self, seconds: float) -> Outcome:
+        """See Watching."""
+        now = scrape(self._metrics_url)
+        return outcome(now.since(self._before), now, seconds)
+
+    def close(self) -> None:
+        """Ends it, and kills it where it does not end."""
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(_STOP_S)
+
+
+def outcome(added: Scrape, now: Scrape, seconds: float) -> Outcome:
+    """From the metrics that were added in so many seconds, and as they are at the end.
+
+    A frame that a detector did not get to in time counts as not judged, in every room alike, since that is not counted
+    by room.
+    """
+    examined = _examined(added)
+    frames = sum(examined.values())
+    skipped = added.by_two("streammon_frames_not_examined_total", "detector", "reason")
+    lost = {name: sum(skipped.get((name, why), 0.0) for why in _LOST) for name, _ in skipped}
+    kept = 1.0 - max(lost.values(), default=0.0) / max(frames, 1.0)
+    reused = {name: number / max(frames, 1.0) for (name, why), number in skipped.items() if why == "unchanged"}
+    dropped = added.by("streammon_frames_dropped_total", "reason")
+    (saturation,) = now.by("streammon_engine_saturation_ratio", "").values() or (0.0,)
+    return Outcome(
+        age_p50_s=added.quantile("streammon_frame_age_seconds", 0.5),
+        age_p95_s=added.quantile("streammon_frame_age_seconds", 0.95),
+        shares={room: number * kept * INTERVAL_S / seconds for room, number in examined.items()},
+        notes={
+            "saturation": saturation,
+            **{f"reused {name}": share for name, share in sorted(reused.items())},
+            **{f"lost in {name}": number for name, number in sorted(lost.items()) if number},
+            **{reason: number for reason, number in sorted(dropped.items()) if number},
+        },
+    )
+
+
+def _examined(metrics: Scrape) -> dict[int, float]:
+    judged = metrics.by("streammon_room_frames_examined_total", "room")
+    return {int(room): number for room, number in judged.items() if number}
+
+
+def _configured(folder: Path, urls: Sequence[str], port: int) -> Path:
+    """Writes both files, in JSON, which is YAML."""
+    rooms = [{"id": str(number), "url": url} for number, url in enumerate(urls)]
+    settings = {
+        "version": 1,
+        "interval": f"{INTERVAL_S:g}s",
+        "rooms": "rooms.yaml",
+        "models": str(ROOT / "models"),
+        "state": "state",
+        "events": "events.jsonl",
+        "ingest": {"allow_networks": ["127.0.0.0/8"]},
+        "pace": {"enabled": False},
+        "http": {"port": port},
+    }
+    (folder / "rooms.yaml").write_text(json.dumps({"version": 1, "rooms": rooms}), encoding="utf-8")
+    config = folder / "streammon.yaml"
+    config.write_text(json.dumps(settings), encoding="utf-8")
+    return config

@@ -1,0 +1,1 @@
+"""What other people would run. The scripts here run in environments of their own, without streammon."""
