@@ -77,6 +77,10 @@ bench-bounds: $(VENV)/.dev ## memory, descriptors and threads over 1,000 reconne
 bench-picture: $(VENV)/.dev ## what it costs to see that a picture is black, frozen, of one colour or no signal
 	@$(BIN)/python -m tests.benchmarks.bench_picture
 
+.PHONY: bench-engine
+bench-engine: $(VENV)/.dev models ## rooms that the machine sustains, beside two peers; twenty minutes and more
+	@$(BIN)/python -m tests.benchmarks.engine
+
 .PHONY: bench-change
 bench-change: $(VENV)/.dev ## whether an unchanged picture is told from one with something small and new; four minutes
 	@$(BIN)/python -m tests.benchmarks.bench_change
@@ -86,7 +90,7 @@ bench-deliver: $(VENV)/.dev ## durable events a second to Kafka, beside the bare
 	@$(BIN)/python -m tests.benchmarks.bench_deliver
 
 .PHONY: bench-kill
-bench-kill: $(VENV)/.dev ## kill the engine 60 times under load, and audit what a consumer got; three minutes
+bench-kill: $(VENV)/.dev ## kill engines and supervisors 75 times, and audit what a consumer got; five minutes
 	@$(BIN)/python -m tests.benchmarks.bench_kill
 
 .PHONY: schema

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -97,6 +98,11 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 2)
 
 
+def _end(*_: object) -> None:
+    """So that whoever ends the bench leaves no contender and no server behind."""
+    raise SystemExit(128 + signal.SIGTERM)
+
+
 def _run(bench: Bench, given: argparse.Namespace) -> None:
     for mix in given.mix:
         with Traffic(mix) as traffic:
@@ -125,6 +131,7 @@ def main() -> int:
     limit_s = _AMX_LIMIT_S if has_amx() else INTERVAL_S
     parser.add_argument("--limit", type=float, default=limit_s, help="of the frames' age, 95th percentile, in seconds")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, _end)
     bench = Bench(seconds=given.seconds, limit_s=given.limit)
     print(f"a frame per {INTERVAL_S:g} s; to hold: p95 of the age ≤ {given.limit:g} s, every room ≥ 0.8 of its frames")
     print(HEADING, flush=True)

@@ -1,4 +1,4 @@
-"""The moving mix: a camera that pans and zooms over photographs, under the lines that viewers write."""
+"""The moving mix: a camera that pans and zooms over photographs, under some six lines at a time, as viewers write."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.benchmarks.engine.photographs import photograph
 
 WIDTH, HEIGHT = 1280, 720
 _PHOTOGRAPHS = ("chelsea.png", "coffee.png", "rocket.jpg", "astronaut.png")
-_LANES, _FIRST_LANE_PX, _LANE_PX, _LETTER_PX = 6, 40, 84, 32
+_LANES, _FIRST_LANE_PX, _LANE_PX, _LETTER_PX = 4, 40, 126, 32
 _SAID = (
     "主播今天真好看", "前排围观", "哈哈哈哈笑死我了", "这波操作可以的", "Where is this?", "love this song",
     "晚上好啊大家", "新来的点个关注", "同城的有没有", "GG well played", "what camera do you use", "求歌名",
@@ -61,7 +61,7 @@ class _Lane:
         for text in chance.sample(_SAID, len(_SAID)):
             strip = written(lettering, text, _LETTER_PX, chance.choice(_COLOURS))
             self._strips.append((at_px, strip))
-            at_px += strip.shape[1] + chance.randrange(200, 900)
+            at_px += strip.shape[1] + chance.randrange(250, 1100)
         self._length_px = at_px
 
     def draw(self, image: Image, t_s: float) -> None:

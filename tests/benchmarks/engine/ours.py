@@ -85,7 +85,7 @@ def outcome(added: Scrape, now: Scrape, seconds: float) -> Outcome:
     """From the metrics that were added in so many seconds, and as they are at the end.
 
     A frame that a detector did not get to in time counts as not judged, in every room alike, since that is not counted
-    by room.
+    by room. `core-ms` is of each part per judged frame.
     """
     examined = _examined(added)
     frames = sum(examined.values())
@@ -94,6 +94,7 @@ def outcome(added: Scrape, now: Scrape, seconds: float) -> Outcome:
     kept = 1.0 - max(lost.values(), default=0.0) / max(frames, 1.0)
     reused = {name: number / max(frames, 1.0) for (name, why), number in skipped.items() if why == "unchanged"}
     dropped = added.by("streammon_frames_dropped_total", "reason")
+    cost_s = added.by("streammon_room_cpu_seconds_total", "part")
     (saturation,) = now.by("streammon_engine_saturation_ratio", "").values() or (0.0,)
     return Outcome(
         age_p50_s=added.quantile("streammon_frame_age_seconds", 0.5),
@@ -101,6 +102,7 @@ def outcome(added: Scrape, now: Scrape, seconds: float) -> Outcome:
         shares={room: number * kept * INTERVAL_S / seconds for room, number in examined.items()},
         notes={
             "saturation": saturation,
+            **{f"core-ms {part}": 1000 * spent / max(frames, 1.0) for part, spent in sorted(cost_s.items())},
             **{f"reused {name}": share for name, share in sorted(reused.items())},
             **{f"lost in {name}": number for name, number in sorted(lost.items()) if number},
             **{reason: number for reason, number in sorted(dropped.items()) if number},

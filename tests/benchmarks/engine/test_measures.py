@@ -83,6 +83,9 @@ streammon_room_frames_examined_total{room="1"} 10
 streammon_frames_not_examined_total{detector="ocr",reason="overdue"} 3
 streammon_frames_not_examined_total{detector="ocr",reason="unchanged"} 6
 streammon_frames_not_examined_total{detector="nsfw",reason="failed"} 1
+# TYPE streammon_room_cpu_seconds_total counter
+streammon_room_cpu_seconds_total{room="0",tenant="a",part="ocr"} 2.5
+streammon_room_cpu_seconds_total{room="1",tenant="a",part="ocr"} 0.5
 # TYPE streammon_engine_saturation_ratio gauge
 streammon_engine_saturation_ratio 0.9
 """
@@ -104,6 +107,7 @@ def test_ours_counts_what_no_detector_got_to_as_not_judged() -> None:
     assert found.shares == {0: pytest.approx(20 / 20 * 0.9), 1: pytest.approx(10 / 20 * 0.9)}
     assert found.notes["reused ocr"] == pytest.approx(0.2)
     assert found.notes["saturation"] == 0.9
+    assert found.notes["core-ms ocr"] == pytest.approx(100.0)
 
 
 def test_theirs_counts_what_was_written_in_time_and_how_far_a_room_fell_behind() -> None:
