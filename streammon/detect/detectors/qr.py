@@ -20,6 +20,7 @@ class QrDetector:
 
     name = "qr"
     parallel = 2
+    max_batch = 1  # one code after the other: a batch gains nothing, and frames that wait for it grow old
     labels = frozenset({_LABEL})
 
     def __init__(self, config: QrConfig) -> None:
