@@ -38,7 +38,8 @@ def _answers(port: int) -> bool:
 
 
 class Broker(ServerProcess):
-    """A running broker; `bootstrap` is what clients connect to. `kill()` loses the last unsaved records, `stop()` none.
+    """A running broker; `bootstrap` is what clients connect to. `kill()` loses the last unsaved records, `stop()`
+    only what was acknowledged while it ended: wait for what must be kept.
 
     Raises StreammonError where the package is missing or the broker does not answer within 15 s.
     """

@@ -44,6 +44,11 @@ def detector_names(config: DetectConfig | None = None) -> tuple[str, ...]:
     return (*_FACTORIES, *installed_detectors(), *custom)
 
 
+def no_such_detector(known: Iterable[str]) -> str:
+    """What to say of a name that is none of these."""
+    return f"no such detector; the known ones are {', '.join(dict.fromkeys(known))}"
+
+
 def check_detectors(names: Sequence[str], config: DetectConfig) -> None:
     """For a configuration's validator: all that is wrong with the names, before anything is opened.
 
@@ -51,11 +56,9 @@ def check_detectors(names: Sequence[str], config: DetectConfig) -> None:
     two packages bring a detector of one name.
     """
     known = detector_names(config)
-    listed = ", ".join(dict.fromkeys(known))
+    unknown = no_such_detector(known)
     faults: list[Fault] = [
-        (("detectors", index), "value_error", f"no such detector; the known ones are {listed}", name)
-        for index, name in enumerate(names)
-        if name not in known
+        (("detectors", index), "value_error", unknown, name) for index, name in enumerate(names) if name not in known
     ]
     faults += [
         (("detect", "custom", name), "value_error", "is the name of another detector; choose another", None)

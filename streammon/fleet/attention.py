@@ -1,9 +1,10 @@
-"""Looks more closely where something is seen, and less where nothing changes. Used by the judge's thread."""
+"""Looks more closely where something is seen, and less where nothing changes. For the judge's thread alone, once it
+runs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Lock
 
 from streammon.detect.change.room_reuse import RoomReuse
 from streammon.detect.scheduling.request import Examined
@@ -37,24 +38,20 @@ class Attention:
         self._saturation = saturation
         self._metrics = metrics
         self._due_s = 0.0
-        self._lock = Lock()
 
     def opened(self, room: Room, policy: Policy, now_s: float) -> None:
-        """A room is watched from now on. Any thread."""
-        with self._lock:
-            self._pace.add(room.room_id, room.interval_s, slowest_interval_s(policy), now_s)
+        """A room is watched from now on."""
+        self._pace.add(room.room_id, room.interval_s, slowest_interval_s(policy), now_s)
 
     def policy_changed(self, room_id: str, policy: Policy) -> None:
         """A room is judged by other rules from now on: what was seen before must be looked at again."""
         self._reuse.forget(room_id)
-        with self._lock:
-            self._pace.bound(room_id, slowest_interval_s(policy))
+        self._pace.bound(room_id, slowest_interval_s(policy))
 
     def closed(self, room_id: str) -> None:
         """A room is watched no longer."""
         self._reuse.forget(room_id)
-        with self._lock:
-            self._pace.remove(room_id)
+        self._pace.remove(room_id)
 
     def judged(self, examined: Examined, now_s: float, *, busy: bool, hit: bool) -> None:
         """A frame has been judged. `busy`: something goes on in its room. `hit`: it has just begun, or is not sure yet.
@@ -64,18 +61,15 @@ class Attention:
         looked = [o.detector for o in examined.observations if o.outcome is Outcome.EXAMINED]
         self._reuse.judged(examined.request.frame, looked, hold=busy)
         if hit and looked:
-            with self._lock:
-                self._pace.hit(examined.request.frame.room_id, now_s)
+            self._pace.hit(examined.request.frame.room_id, now_s)
 
     def tick(self, now_s: float) -> None:
         """Time has passed: rooms whose turn it is are sampled faster, or more slowly."""
         if now_s < self._due_s:
             return
         self._due_s = now_s + _PACE_EVERY_S
-        with self._lock:
-            changes = self._pace.tick(now_s, self._saturation())
-            tempos = self._pace.tempos
-        for tempo, rooms in tempos.items():
+        changes = self._pace.tick(now_s, self._saturation())
+        for tempo, rooms in self._pace.tempos.items():
             self._metrics.rooms_by_tempo.labels(tempo.value).set(rooms)
         for room_id, interval_s in changes:
             self._set_interval(room_id, interval_s)

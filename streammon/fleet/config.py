@@ -13,7 +13,7 @@ from streammon.deliver.config import DeliverConfig, KafkaConfig
 from streammon.deliver.evidence_config import EvidenceConfig
 from streammon.deliver.secret import Secret
 from streammon.detect.config import DetectConfig
-from streammon.detect.registry import check_detectors, detector_names
+from streammon.detect.registry import check_detectors, detector_names, no_such_detector
 from streammon.errors import ConfigError, Problem
 from streammon.fleet.pace_config import PaceConfig
 from streammon.ingest.config import IngestConfig
@@ -35,7 +35,7 @@ def _known_detector(name: str, info: ValidationInfo) -> str:
     """With the rest of the file's faults, where `detect`, which may bring detectors, has none itself."""
     detect = info.data.get("detect")
     if detect is not None and name not in (known := detector_names(detect)):
-        raise ValueError(f"no such detector; the known ones are {', '.join(dict.fromkeys(known))}")
+        raise ValueError(no_such_detector(known))
     return name
 
 

@@ -19,7 +19,7 @@ from streammon.entities import Room, RoomState
 from streammon.errors import IngestCrashed
 from streammon.fleet.places import Place, Places
 from streammon.fleet.pool import IngestPool
-from streammon.fleet.suspicion import Suspicion, budget
+from streammon.fleet.suspicion import Suspicion
 from streammon.ingest.config import IngestConfig
 from streammon.ingest.moves import FINAL
 from streammon.ingest.rooms.handle import IngestHandle, IngestLoss
@@ -233,7 +233,9 @@ class IngestSupervisor:
         else:
             blame = self._suspicion.crashed(rooms, loss.room_id, now_s)
         if not blame.within_budget:
-            self._on_fatal(IngestCrashed(f"ingest processes died more than {budget()}; the log says of what"))
+            self._on_fatal(
+                IngestCrashed(f"ingest processes died more than {self._suspicion.budget}; the log says of what")
+            )
             return
         if blame.offender is not None:
             self._quarantine(self._places.rooms[blame.offender], now_s)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -12,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from streammon.backoff import Backoff
 from streammon.errors import StreammonError
+from streammon.fleet.budget import RestartBudget
 from streammon.fleet.config import SupervisorConfig
 from streammon.fleet.engine_link import UNUSABLE, how_it_ended
 from streammon.serve.upstream import Upstream
@@ -76,7 +76,7 @@ class EngineKeeper:
         self._backoff = backoff if backoff is not None else Backoff(first_s=1.0, cap_s=30.0)
         self._up = metrics.up.labels(name)
         self._restarts = {reason: metrics.restarts.labels(name, reason) for reason in ("died", "hung")}
-        self._lost: deque[float] = deque()
+        self._budget = RestartBudget(config.max_restarts, config.restarts_within)
         self._start_due_s = self._look_due_s = self._bad_by_s = 0.0
 
     def tick(self) -> None:
@@ -145,16 +145,13 @@ class EngineKeeper:
         self.child = None
         self._up.set(0)
         child.close()
-        while self._lost and now_s - self._lost[0] > self._config.restarts_within:
-            self._lost.popleft()
-        self._lost.append(now_s)
         config = self._config
-        if len(self._lost) > config.max_restarts:
+        if not self._budget.spend(now_s):
             raise StreammonError(
                 f"engine {self.name} {what}, and is given up: {config.max_restarts} restarts in"
                 f" {config.restarts_within:g} s are allowed; the log says of what it died"
             )
         self._restarts[reason].inc()
-        delay_s = self._backoff.delay_s(len(self._lost))
+        delay_s = self._backoff.delay_s(len(self._budget))
         self._start_due_s = now_s + delay_s
         _log.error("engine %s %s; it is started again in %.1f s", self.name, what, delay_s)

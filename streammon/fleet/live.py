@@ -28,7 +28,7 @@ class LiveFrames:
 
     def waiting(self) -> bool:
         """See `FrameSource`."""
-        return not self._held() and self._mailbox.waiting() > 0
+        return not self._held() and not self._mailbox.empty
 
     def arrived(self) -> int:
         """See `FrameSource`."""

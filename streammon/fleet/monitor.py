@@ -86,10 +86,15 @@ class Monitor:
             self._book = RoomBook(name, self.metrics)
             committer = Committer(self._delivery.outbox, evidence, self._book.policy, self.metrics)
             self._recorder = build_recorder(settings.records, settings.kafka, self.metrics)
-            self._pipeline = Pipeline(self._mailbox, self._book, committer, self.metrics, self._recorder)
+            reuse = RoomReuse(settings.detect.reuse)
+            self._attention = Attention(reuse, Pace(settings.pace), self._set_interval, self._saturation, self.metrics)
+            self._pipeline = Pipeline(
+                self._mailbox, self._book, committer, self.metrics, self._attention, self._recorder
+            )
+            self.metrics.mailbox_frames.set_function(self._mailbox.waiting)
             self._runtime = Runtime(settings.detect, settings.state / "compiled")
             self._provider_watch = ProviderWatch(self.metrics, self._runtime)
-            self._engine = self._build_engine(settings, ModelStore(settings.models, load_catalog()))
+            self._engine = self._build_engine(settings, ModelStore(settings.models, load_catalog()), reuse)
             self._feedback = _feedback_reader(settings, self._pipeline, self.metrics)
             self._ingest = IngestSupervisor(
                 settings.ingest, self._mailbox, self.metrics, self._pipeline.post, self._give_up
@@ -127,8 +132,6 @@ class Monitor:
             self._feedback.start()
         self._ingest.start()
         for room in rooms:
-            self._mailbox.set_standing(room.room_id, priority=room.priority, interval_s=room.interval_s)
-            self._attention.opened(room, self._book.policy(room.room_id), monotonic())
             self._ingest.add(room)
 
     def wait(self, stop: Flag, timeout_s: float = math.inf) -> None:
@@ -213,6 +216,8 @@ class Monitor:
             epoch = outbox.next_epoch(room.room_id)
             mine = [event for event in lost if event.room_id == room.room_id]
             self._committer.commit(self._book.open(room, epoch, policy, mine, now), None, Flag())
+            self._mailbox.set_standing(room.room_id, priority=room.priority, interval_s=room.interval_s)
+            self._attention.opened(room, policy, now.monotonic_s)
 
     def _set_interval(self, room_id: str, interval_s: float) -> None:
         room = self._book.room(room_id)
@@ -225,7 +230,10 @@ class Monitor:
         self.metrics.dropped.labels(room_id, "overdue").inc()
         self._pipeline.post(SamplesLost(room_id=room_id, samples=1))
 
-    def _build_engine(self, settings: Settings, store: ModelStore) -> Engine:
+    def _saturation(self) -> float:
+        return self._engine.saturation()
+
+    def _build_engine(self, settings: Settings, store: ModelStore, reuse: RoomReuse) -> Engine:
         catalog = load_catalog()
         parts = Parts(
             weights=store.path,
@@ -235,7 +243,6 @@ class Monitor:
         )
         pipeline = self._pipeline
         frames = LiveFrames(self._mailbox, self._book.room, lambda: pipeline.full)
-        reuse = RoomReuse(settings.detect.reuse)
         news = EngineNews(self.metrics, pipeline.examined, pipeline.set_disabled, self._give_up)
         engine = Engine(
             build_detectors(settings.detectors, parts),
@@ -246,8 +253,6 @@ class Monitor:
         )
         self._mailbox.on_put(engine.wake)
         pipeline.on_relief(engine.wake)
-        self._attention = Attention(reuse, Pace(settings.pace), self._set_interval, engine.saturation, self.metrics)
-        pipeline.attend(self._attention)
         export_engine(self.metrics, engine)
         return engine
 

@@ -50,20 +50,21 @@ class Pipeline:
         rooms: RoomBook,
         committer: Committer,
         metrics: Metrics,
+        attention: Attention,
         recorder: Recorder | None = None,
     ) -> None:
         self._mailbox = mailbox
         self._rooms = rooms
         self._committer = committer
         self._metrics = metrics
+        self._attention = attention
         self._recorder = recorder
         self._counts = FeedbackCounts(metrics)
         self._feedback: Queue[Feedback] = Queue(_MAX_FEEDBACK)
         self._inbox: SimpleQueue[Examined | RoomNews | None] = SimpleQueue()
         self._unapplied: list[RoomNews] = []
         self._choose: Callable[[Room], Policy] | None = None
-        self._disabled: tuple[str, ...] = ()
-        self._attention: Attention | None = None
+        self._disabled: tuple[str, ...] | None = None
         self._relieved: Callable[[], None] | None = None
         self._stop = Flag()
         self._drained = Flag()
@@ -88,10 +89,6 @@ class Pipeline:
     def full(self) -> bool:
         """Whether so much that was examined waits to be judged that no more should be."""
         return self._inbox.qsize() >= _MAX_EXAMINED
-
-    def attend(self, attention: Attention) -> None:
-        """From now on `attention` is told what is seen. Before `start`."""
-        self._attention = attention
 
     def on_relief(self, call: Callable[[], None]) -> None:
         """From now on `call` is called when it is not full any more."""
@@ -160,17 +157,16 @@ class Pipeline:
         if (choose := self._choose) is not None:
             self._choose = None
             self._commit(self._rooms.set_policies(choose, _now()))
-            if self._attention is not None:
-                for room_id in self._rooms.states():
-                    self._attention.policy_changed(room_id, self._rooms.policy(room_id))
-        self._commit(self._rooms.set_disabled(self._disabled, _now()))
+            for room_id in self._rooms.states():
+                self._attention.policy_changed(room_id, self._rooms.policy(room_id))
+        if (disabled := self._disabled) is not None:
+            self._disabled = None
+            self._commit(self._rooms.set_disabled(disabled, _now()))
         self._take(timeout_s)
         if time.monotonic() >= self._tick_due_s:
             self._tick_due_s = time.monotonic() + _TICK_EVERY_S
             self._commit(self._rooms.tick(_now()))
-            if self._attention is not None:
-                self._attention.tick(time.monotonic())
-        self._metrics.mailbox_frames.set(self._mailbox.waiting())
+            self._attention.tick(time.monotonic())
 
     def _take(self, timeout_s: float) -> None:
         """Takes what comes next. A frame is judged at once, news are kept until it is their turn."""
@@ -207,10 +203,10 @@ class Pipeline:
     def _apply(self, news: RoomNews) -> None:
         if isinstance(news, RoomChanged):
             self._commit(self._rooms.change(news, _now()))
-            if self._attention is not None and news.state in FINAL:
+            if news.state in FINAL:
                 self._attention.closed(news.room_id)
-            if self._rooms.all_final():
-                self._drained.set()
+                if self._rooms.all_final():
+                    self._drained.set()
         elif isinstance(news, RoomPicture):
             self._commit(self._rooms.picture(news))
         else:
@@ -229,9 +225,8 @@ class Pipeline:
         events = self._rooms.observe(observations, _now())
         barred = self._rooms.withholds(frame.room_id)
         self._commit(events, frame, observations, barred=barred)
-        if self._attention is not None:
-            hit = self._rooms.doubtful(frame.room_id) or any(map(_begins, events))
-            self._attention.judged(examined, time.monotonic(), busy=self._rooms.busy(frame.room_id), hit=hit)
+        hit = self._rooms.doubtful(frame.room_id) or any(map(_begins, events))
+        self._attention.judged(examined, time.monotonic(), busy=self._rooms.busy(frame.room_id), hit=hit)
         room = self._rooms.room(frame.room_id)
         if room is not None:
             count_examined(self._metrics, room, examined)

@@ -38,6 +38,7 @@ class RoomBook:
         self._metrics = metrics
         self._rooms: dict[str, WatchedRoom] = {}
         self._early_mutes = EarlyMutes()
+        self._disabled: tuple[str, ...] = ()
 
     def open(self, room: Room, epoch: int, policy: Policy, lost: Iterable[ViolationEvent], now: Now) -> list[Event]:
         """Begins to own a room. `lost` is what its last owner left open: the last event of each incident."""
@@ -52,7 +53,8 @@ class RoomBook:
             coverage=Coverage(now.monotonic_s),
             monitor=self._monitor,
         )
-        events: list[Event] = list(judge.end_lost(lost, now))
+        events: list[Event] = _told(self._rooms[room.room_id].set_disabled(self._disabled, now))
+        events += judge.end_lost(lost, now)
         for mute in self._early_mutes.take(room.room_id, now.utc):
             events += judge.apply(mute, now)
         return events
@@ -115,6 +117,7 @@ class RoomBook:
     def set_disabled(self, detectors: tuple[str, ...], now: Now) -> list[Event]:
         """These detectors are switched off now, all others on."""
         events: list[Event] = []
+        self._disabled = detectors
         for watched in self._rooms.values():
             if watched.state not in FINAL:
                 events += _told(watched.set_disabled(detectors, now))
@@ -204,5 +207,5 @@ def _seen(observation: Observation) -> bool:
     return observation.outcome is Outcome.EXAMINED or observation.unexamined in _NO_NEED
 
 
-def _told(event: StreamEvent | None) -> list[StreamEvent]:
+def _told(event: StreamEvent | None) -> list[Event]:
     return [] if event is None else [event]

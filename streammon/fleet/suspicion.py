@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, field
+
+from streammon.fleet.budget import RestartBudget
 
 # Two crashes of one room within this are no accident.
 _OFFENCES = 2
@@ -32,7 +33,7 @@ class Suspicion:
     """Remembers the crashes of one supervisor's rooms. Times are monotonic."""
 
     _offences: dict[str, list[float]] = field(default_factory=dict)
-    _restarts: deque[float] = field(default_factory=deque)
+    _budget: RestartBudget = field(default_factory=lambda: RestartBudget(_MAX_RESTARTS, _RESTARTS_WITHIN_S))
 
     def crashed(self, rooms: Collection[str], named: str | None, now_s: float) -> Blame:
         """A process with these rooms crashed; `named` is the room in whose thread, where that is known.
@@ -42,7 +43,7 @@ class Suspicion:
         suspects = (named,) if named is not None and named in rooms else tuple(rooms)
         cleared = tuple(room for room in rooms if room not in suspects)
         if len(suspects) != 1:
-            return Blame(cleared=cleared, suspects=suspects, offender=None, within_budget=self._spend(now_s))
+            return Blame(cleared=cleared, suspects=suspects, offender=None, within_budget=self._budget.spend(now_s))
         times = [at for at in self._offences.get(suspects[0], []) if now_s - at <= _WITHIN_S]
         self._offences[suspects[0]] = [*times, now_s]
         again = len(times) + 1 >= _OFFENCES
@@ -55,19 +56,13 @@ class Suspicion:
 
     def stopped_from_outside(self, rooms: Collection[str], now_s: float) -> Blame:
         """Somebody ended the process: no room did it."""
-        return Blame(cleared=tuple(rooms), suspects=(), offender=None, within_budget=self._spend(now_s))
+        return Blame(cleared=tuple(rooms), suspects=(), offender=None, within_budget=self._budget.spend(now_s))
 
     def forget(self, room_id: str) -> None:
         """The room is no longer ours."""
         self._offences.pop(room_id, None)
 
-    def _spend(self, now_s: float) -> bool:
-        while self._restarts and now_s - self._restarts[0] > _RESTARTS_WITHIN_S:
-            self._restarts.popleft()
-        self._restarts.append(now_s)
-        return len(self._restarts) <= _MAX_RESTARTS
-
-
-def budget() -> str:
-    """The restart budget, for people."""
-    return f"{_MAX_RESTARTS} times in {_RESTARTS_WITHIN_S:g} s"
+    @property
+    def budget(self) -> str:
+        """The restart budget, for people."""
+        return str(self._budget)

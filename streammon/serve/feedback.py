@@ -8,12 +8,13 @@ from ipaddress import ip_address
 from typing import Protocol
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from streammon.errors import StreammonError
 from streammon.judge.feedback import Feedback, decode_feedback
+from streammon.serve.requests import read_body, refused
 
 _log = logging.getLogger(__name__)
 
@@ -62,19 +63,16 @@ def feedback_route(listener: Listener, token: str | None) -> Route:
             return refusal
         room_id = request.path_params["room_id"]
         if not listener.knows(room_id):
-            return _refused(404, "no such room")
-        try:
-            body = await _body(request)
-        except ClientDisconnect:
-            return _refused(400, "the request broke off")
-        if body is None:
-            return _refused(413, f"should be at most {_MAX_BYTES} bytes")
+            return refused(404, "no such room")
+        body = await read_body(request, _MAX_BYTES)
+        if isinstance(body, Response):
+            return body
         try:
             heard = _feedback(room_id, body)
         except StreammonError as error:
             listener.refused()
-            return _refused(400, str(error))
-        return Response(status_code=202) if listener.hear(heard) else _refused(503, "busy; try again")
+            return refused(400, str(error))
+        return Response(status_code=202) if listener.hear(heard) else refused(503, "busy; try again")
 
     # A room's id may hold a slash, which comes as %2F and is decoded before routes are looked at.
     return Route("/v1/rooms/{room_id:path}/feedback", feedback, methods=["POST"])
@@ -90,21 +88,11 @@ def _stranger(request: Request, token: str | None) -> Response | None:
         # Starlette reads headers as Latin-1, so this gives the bytes as they came.
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), token.encode()):
-            return _refused(401, "needs `Authorization: Bearer` with the token", {"www-authenticate": "Bearer"})
+            return refused(401, "needs `Authorization: Bearer` with the token", {"www-authenticate": "Bearer"})
     elif not is_loopback(request.url.hostname or ""):
-        return _refused(403, "should be asked by a loopback address, or `http.token` be set")
+        return refused(403, "should be asked by a loopback address, or `http.token` be set")
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return None if media_type == "application/json" else _refused(415, "should be `Content-Type: application/json`")
-
-
-async def _body(request: Request) -> bytes | None:
-    """The body; None where it is too large."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_BYTES:
-            return None
-    return body
+    return None if media_type == "application/json" else refused(415, "should be `Content-Type: application/json`")
 
 
 def _feedback(room_id: str, body: bytes) -> Feedback:
@@ -117,7 +105,3 @@ def _feedback(room_id: str, body: bytes) -> Feedback:
         return decode_feedback(msgspec.json.encode(whole))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise StreammonError(f"feedback is not valid: {error}") from error
-
-
-def _refused(status: int, reason: str, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse({"error": reason}, status_code=status, headers=headers)

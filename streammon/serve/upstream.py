@@ -7,11 +7,12 @@ from pathlib import Path
 
 import httpcore
 import msgspec
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from streammon.errors import StreammonError
+from streammon.serve.requests import read_body, refused
 
 MAX_PASSED_ON_BYTES = 1 << 20
 _PASSED_ON_WITHIN_S = 30.0
@@ -80,31 +81,18 @@ def passing_on(path: str, find: Callable[[], Upstream | None]) -> Route:
     """Everything under `path` goes to the process that `find` gives; 503 and why where there is none."""
 
     async def pass_on(request: Request) -> Response:
-        try:
-            body = await _body(request)
-        except ClientDisconnect:
-            return _refused(400, "the request broke off")
-        if body is None:
-            return _refused(413, f"should be at most {MAX_PASSED_ON_BYTES} bytes")
+        body = await read_body(request, MAX_PASSED_ON_BYTES)
+        if isinstance(body, Response):
+            return body
         upstream = find()
         if upstream is None:
-            return _refused(503, "the engine does not run; try again")
+            return refused(503, "the engine does not run; try again")
         try:
             return await upstream.pass_on(request, body)
         except StreammonError as error:
-            return _refused(503, f"the engine does not answer ({error}); try again")
+            return refused(503, f"the engine does not answer ({error}); try again")
 
     return Route(f"{path}/{{rest:path}}", pass_on, methods=_METHODS)
-
-
-async def _body(request: Request) -> bytes | None:
-    """The body; None where it is too large."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_PASSED_ON_BYTES:
-            return None
-    return body
 
 
 def _target(request: Request) -> bytes:
@@ -124,7 +112,3 @@ def _timeouts(seconds: float) -> dict[str, dict[str, float]]:
 
 def _reason(error: Exception) -> str:
     return "it is silent" if isinstance(error, httpcore.TimeoutException) else "nobody listens"
-
-
-def _refused(status: int, reason: str) -> Response:
-    return JSONResponse({"error": reason}, status_code=status)

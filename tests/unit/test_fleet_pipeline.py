@@ -15,15 +15,19 @@ import pytest
 
 from streammon.deliver.evidence_config import EvidenceConfig
 from streammon.deliver.outbox import Outbox
-from streammon.detect.config import DetectConfig
+from streammon.detect.change.room_reuse import RoomReuse
+from streammon.detect.config import DetectConfig, ReuseConfig
 from streammon.detect.scheduling.engine import Engine
 from streammon.detect.scheduling.request import RequestClass
 from streammon.entities import PictureState, RoomState
 from streammon.errors import SpoolError, StreammonError
 from streammon.events import EndReason, StreamChange, StreamEvent, ViolationEvent
 from streammon.fleet import commit as commit_module
+from streammon.fleet.attention import Attention
 from streammon.fleet.commit import Committer
 from streammon.fleet.live import LiveFrames
+from streammon.fleet.pace import Pace
+from streammon.fleet.pace_config import PaceConfig
 from streammon.fleet.pipeline import Pipeline
 from streammon.fleet.rooms import RoomBook
 from streammon.fleet.tallies import EngineNews
@@ -75,7 +79,9 @@ class Station:
             book.open(room(room_id), 1, rules, [], now)
             book.change(change(RoomState.CONNECTING, room_id), now)
         committer = Committer(self.outbox, EvidenceConfig(store=str(folder)), lambda _: rules, self.metrics)
-        self.pipeline = Pipeline(self.mailbox, book, committer, self.metrics)
+        reuse = RoomReuse(ReuseConfig(enabled=False))
+        attention = Attention(reuse, Pace(PaceConfig()), lambda *_: None, lambda: 0.0, self.metrics)
+        self.pipeline = Pipeline(self.mailbox, book, committer, self.metrics, attention)
         pipeline = self.pipeline
         news = EngineNews(self.metrics, pipeline.examined, pipeline.set_disabled, self.failures.append)
         frames = LiveFrames(self.mailbox, book.room, lambda: pipeline.full)

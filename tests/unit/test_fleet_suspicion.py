@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streammon.fleet.suspicion import Blame, Suspicion, budget
+from streammon.fleet.suspicion import Blame, Suspicion
 
 HOUR_S = 3600.0
 
@@ -66,7 +66,7 @@ def test_crashes_that_nobody_can_explain_are_limited_and_the_limit_is_told() -> 
     suspicion = Suspicion()
     within = [suspicion.crashed(["a", "b"], None, float(at_s)).within_budget for at_s in range(6)]
     assert within == [True] * 5 + [False]
-    assert budget() == "5 times in 300 s"
+    assert Suspicion().budget == "5 times in 300 s"
 
 
 def test_the_budget_comes_back_with_time() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streammon.ingest.sampling.timeline import Timeline
@@ -180,6 +180,8 @@ STEPS = st.one_of(
 
 
 @given(st.lists(STEPS, min_size=1, max_size=60))
+@example([0, (Fraction(1, TICKS), 2.0), 0.0, (Fraction(1, TICKS), 0.0), 0])
+@example([0, (Fraction(1, TICKS), 64.0), 0.0, (Fraction(1, TICKS), 0.0), 97 * TICKS])
 def test_nor_do_runs_that_begin_anywhere_and_packets_without_times(
     steps: list[int | float | tuple[Fraction, float]],
 ) -> None:

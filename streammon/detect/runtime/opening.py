@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -24,6 +23,7 @@ from streammon.detect.runtime.providers import (
     openvino_options,
 )
 from streammon.errors import ModelCorrupt, ModelMissing, ProviderUnavailable
+from streammon.models.manifest import sha256_of
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +50,7 @@ def open_model(path: Path, asked: str, place: Callable[[str], Placement], blobs:
     ort = onnx_runtime()
     if not path.is_file():
         raise ModelMissing(f"{path}: no such file; `streammon models pull` fetches the weights")
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = sha256_of(path)
     *faster, last = candidates(ort, asked)
     for provider in faster:
         try:

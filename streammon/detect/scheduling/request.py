@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -134,12 +134,4 @@ def examined_by(detector: Detector, frame: Frame, found: tuple[Detection, ...]) 
 
 def unexamined_by(detector: Detector, frame: Frame, why: Unexamined) -> Observation:
     """What it is to the judge that a detector did not look."""
-    return Observation(
-        room_id=frame.room_id,
-        detector=detector.name,
-        labels=detector.labels,
-        outcome=Outcome.NOT_EXAMINED,
-        moment=frame.moment,
-        at_s=frame.received_s,
-        unexamined=why,
-    )
+    return replace(examined_by(detector, frame, ()), outcome=Outcome.NOT_EXAMINED, unexamined=why)

@@ -107,6 +107,12 @@ class Mailbox:
         with self._changed:
             return sum(len(letters) for letters in self._rooms.values())
 
+    @property
+    def empty(self) -> bool:
+        """Whether no frame waits now."""
+        with self._changed:
+            return not self._rooms
+
     def waiting_until(self, room_id: str, session: int) -> bool:
         """Whether frames of a room that came in this session or an earlier one wait, or were taken and are not done."""
         with self._changed:

@@ -64,8 +64,9 @@ class Timeline:
         expected_s = self._untimed_s + (skipped_s if skipped_s is not None else 0.0)
         if self._latest_raw_s is not None:
             step_s = unwrapped(raw_s - self._latest_raw_s, self._time_base)
-            goes_on = -_REORDER_S <= step_s - expected_s <= _LEAP_S
-            if goes_on if skipped_s is None else bears_out(step_s, expected_s):
+            # What packets without a time were told since then stands.
+            since_s = step_s - self._untimed_s
+            if -_REORDER_S <= since_s <= _LEAP_S if skipped_s is None else bears_out(since_s, skipped_s):
                 self._note_distance(raw_s)
                 return step_s
             # The last picture was shown for as long as the others.
