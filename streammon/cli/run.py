@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from streammon.cli.terminal import DEFAULT_MODELS, ModelsOption, log_to_stderr, notes, stop_on_signal, told
+from streammon.cli.terminal import DEFAULT_MODELS, ModelsOption, log_level, notes, stop_on_signal, told
 from streammon.errors import ConfigError, Problem
 from streammon.fleet.config import Settings, load_settings, merged
 from streammon.fleet.policies import policy_book
 from streammon.fleet.room_list import RoomFile
 from streammon.judge.book import PolicyBook
+from streammon.logs import log_to_stderr
 
 _DEFAULT_STATE = Path("streammon-state")
 
@@ -31,7 +32,7 @@ def run(
     """
     from streammon.fleet.supervisor import Supervisor  # noqa: PLC0415 - loads the HTTP server; other commands need none
 
-    log_to_stderr(verbose)
+    log_to_stderr(log_level(verbose))
     with told():
         checked = checked_config(config)
         settings = merged(checked.settings, {"state": state, "models": models})

@@ -54,7 +54,6 @@ def _fail(message: str, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
-def log_to_stderr(verbose: bool) -> None:
-    """Warnings go to stderr; with `verbose` every change of state does."""
-    level = logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+def log_level(verbose: bool) -> int:
+    """Warnings are logged; with `verbose` every change of state is."""
+    return logging.INFO if verbose else logging.WARNING

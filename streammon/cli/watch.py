@@ -17,7 +17,7 @@ from streammon.cli.options import bootstrap, parse_interval
 from streammon.cli.terminal import (
     DEFAULT_MODELS,
     ModelsOption,
-    log_to_stderr,
+    log_level,
     notes,
     print_line,
     stop_on_signal,
@@ -27,6 +27,7 @@ from streammon.deliver.config import KafkaConfig
 from streammon.entities import Room
 from streammon.fleet.config import HttpConfig, Settings, load_settings, merged
 from streammon.fleet.room_checks import check_header, check_room_id, check_url, split_command
+from streammon.logs import log_to_stderr
 
 
 def _http(configured: HttpConfig | None, text: str | None) -> HttpConfig | None:
@@ -72,7 +73,7 @@ def watch(  # noqa: PLR0913, PLR0917 - the options of a command
     from streammon.fleet.monitor import Monitor  # noqa: PLC0415 - loads every part; `check` and `models` need none
 
     target = _room(room, url, url_command, header or [])
-    log_to_stderr(verbose)
+    log_to_stderr(log_level(verbose))
     with told():
         given: dict[str, Any] = {
             "interval": None if interval is None else parse_interval(interval),

@@ -28,6 +28,7 @@ UNUSABLE = 78
 """Exit status of an engine that cannot run as it is configured (EX_CONFIG of sysexits.h): another try is in vain."""
 
 MODULE = "streammon.fleet.engine_process"
+_FOLDERS = "streammon-engine-"
 _ASK_WITHIN_S = 3.0
 _READY_WITHIN_S = 5.0
 _DIES_WITHIN_S = 5.0
@@ -50,8 +51,9 @@ def as_told(settings: Settings) -> bytes:
 class EngineLink:
     """One engine process. Raises StreammonError where it cannot be started."""
 
-    def __init__(self, settings: bytes, rooms: Sequence[Room], log_level: int) -> None:
-        self._folder = _private_folder()
+    def __init__(self, settings: bytes, rooms: Sequence[Room], log_level: int, state: Path) -> None:
+        """`state` is a folder that is this engine's alone."""
+        self._folder = private_folder(state / "engine.folder")
         socket = self._folder / "engine.sock"
         self.upstream = Upstream(socket)
         begin = Begin(settings=settings, rooms=tuple(rooms), socket=str(socket), log_level=log_level)
@@ -113,12 +115,21 @@ def how_it_ended(exit_code: int) -> str:
     return f"exit status {exit_code}"
 
 
-def _private_folder() -> Path:
-    """A new one, of mode 0700."""
+def private_folder(note: Path) -> Path:
+    """A new one, of mode 0700, for a socket: the paths of those are short. `note` keeps its name, so that the one that
+    an engine and its supervisor left, which were killed together, is removed.
+    """
+    with suppress(OSError):
+        left = Path(note.read_text(encoding="utf-8"))
+        if left.name.startswith(_FOLDERS) and left.stat().st_uid == os.geteuid():
+            shutil.rmtree(left, ignore_errors=True)
     try:
-        return Path(tempfile.mkdtemp(prefix="streammon-"))
+        folder = Path(tempfile.mkdtemp(prefix=_FOLDERS))
     except OSError as error:
         raise StreammonError(f"{tempfile.gettempdir()} takes no folder: {error.strerror}; set TMPDIR") from error
+    with suppress(OSError):
+        note.write_text(str(folder), encoding="utf-8")
+    return folder
 
 
 def _start(begin: Begin, lifeline_fd: int) -> subprocess.Popen[bytes]:

@@ -24,6 +24,7 @@ from streammon.fleet.config import Settings
 from streammon.fleet.engine_link import UNUSABLE, Begin
 from streammon.fleet.monitor import Monitor
 from streammon.fleet.state_lock import held
+from streammon.logs import log_to_stderr
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def main(lifeline_fd: int) -> int:
     """The process's whole life. Returns its exit status."""
     faulthandler.enable()
     begin = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Begin)
-    logging.basicConfig(level=begin.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    log_to_stderr(begin.log_level)
     settings = Settings.model_validate_json(begin.settings)
     stop, watching = Flag(), Flag()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -19,6 +19,8 @@ from streammon.serve.upstream import Upstream
 _log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 2.0
+# Between two tries of what used to work and is configured wrongly now.
+_MENDED_WITHIN_S = 15.0
 
 
 class Child(Protocol):
@@ -49,7 +51,7 @@ class SupervisorMetrics:
         self.up = Gauge("streammon_engine_up", "1 where the engine says that it lives.", ["engine"], registry=registry)
         self.restarts = Counter(
             "streammon_engine_restarts",
-            "Engines that were started again, by what was wrong: died, hung.",
+            "Engines that were started again, by what was wrong: died, hung, unusable.",
             ["engine", "reason"],
             registry=registry,
         )
@@ -75,8 +77,9 @@ class EngineKeeper:
         self._clock = clock
         self._backoff = backoff if backoff is not None else Backoff(first_s=1.0, cap_s=30.0)
         self._up = metrics.up.labels(name)
-        self._restarts = {reason: metrics.restarts.labels(name, reason) for reason in ("died", "hung")}
+        self._restarts = {reason: metrics.restarts.labels(name, reason) for reason in ("died", "hung", "unusable")}
         self._budget = RestartBudget(config.max_restarts, config.restarts_within)
+        self._has_worked = False
         self._start_due_s = self._look_due_s = self._bad_by_s = 0.0
 
     def tick(self) -> None:
@@ -131,15 +134,28 @@ class EngineKeeper:
         self._look_due_s = now_s + _LOOK_EVERY_S
         self._up.set(trouble is None)
         if trouble is None:
+            self._has_worked = True
             self._bad_by_s = now_s + self._config.hung_after
         elif now_s >= self._bad_by_s:
             self._lose(child, "hung", f"was killed: {trouble}", now_s)
 
     def _bury(self, child: Child, code: int, now_s: float) -> None:
         if code == UNUSABLE:
-            self.close()
-            raise StreammonError(f"engine {self.name} cannot run as it is configured; it said why above")
+            self._mend(now_s)
+            return
         self._lose(child, "died", f"died ({how_it_ended(code)})", now_s)
+
+    def _mend(self, now_s: float) -> None:
+        """A file that was whole when the engine began, such as a policy or a model, may soon be whole again."""
+        self.close()
+        if not self._has_worked:
+            raise StreammonError(f"engine {self.name} cannot run as it is configured; it said why above")
+        self._restarts["unusable"].inc()
+        self._start_due_s = now_s + _MENDED_WITHIN_S
+        _log.error(
+            "engine %s cannot run any more as it is configured, it said why above; it is tried again in %g s",
+            *(self.name, _MENDED_WITHIN_S),
+        )
 
     def _lose(self, child: Child, reason: str, what: str, now_s: float) -> None:
         self.child = None

@@ -49,7 +49,7 @@ class Supervisor:
         self.metrics = SupervisorMetrics(CollectorRegistry())
         rooms = source.rooms()
         self._rooms = len(rooms)
-        start = partial(EngineLink, as_told(settings), rooms, logging.getLogger().getEffectiveLevel())
+        start = partial(EngineLink, as_told(settings), rooms, logging.getLogger().getEffectiveLevel(), self._state)
         self.engines = [EngineKeeper("0", start, settings.supervisor, self.metrics)]
         self._http = settings.http
 

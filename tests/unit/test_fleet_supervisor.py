@@ -18,7 +18,7 @@ from streammon.detect.config import DetectConfig
 from streammon.entities import Room
 from streammon.errors import StreammonError
 from streammon.fleet.config import Settings, SupervisorConfig, load_settings, shipped
-from streammon.fleet.engine_link import UNUSABLE, Begin, as_told, how_it_ended
+from streammon.fleet.engine_link import UNUSABLE, Begin, as_told, how_it_ended, private_folder
 from streammon.fleet.keeper import EngineKeeper, SupervisorMetrics
 from streammon.fleet.room_list import RoomFile
 from streammon.fleet.state_lock import held
@@ -172,11 +172,23 @@ def test_one_that_warms_up_has_more_time(bench: Bench) -> None:
 
 
 def test_one_that_cannot_run_as_it_is_configured_is_not_tried_again(bench: Bench) -> None:
-    bench.after(1.0)
+    bench.after(0.5)
+    bench.engine.ill = "/livez does not answer"
+    bench.after(3.0)
     bench.engine.code = UNUSABLE
     with pytest.raises(StreammonError, match="cannot run as it is configured"):
         bench.after(1.0)
     assert (len(bench.started), bench.engine.closed, bench.count("died")) == (1, True, 0.0)
+
+
+def test_one_that_has_worked_and_is_configured_wrongly_now_is_tried_until_that_is_mended(bench: Bench) -> None:
+    bench.after(1.0)
+    for tries in range(1, 21):
+        bench.engine.code = UNUSABLE
+        bench.after(16.0)
+        assert (len(bench.started), bench.count("unusable"), bench.count("died")) == (tries + 1, tries, 0.0)
+    bench.after(2.0)
+    assert bench.up() == 1.0
 
 
 @pytest.mark.parametrize(("code", "in_order"), [(0, True), (1, False), (None, False)])
@@ -291,3 +303,18 @@ def test_a_supervisor_needs_a_state_folder(tmp_path: Path) -> None:
     source = RoomFile(path, 2.0, policies=None, detectors=())
     with pytest.raises(ValueError, match="must be set"):
         Supervisor(Settings(), source)
+
+
+def test_the_folder_of_an_engine_that_was_killed_with_its_supervisor_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    note, precious = tmp_path / "note", tmp_path / "precious"
+    first = private_folder(note)
+    (first / "engine.sock").touch()
+    second = private_folder(note)
+    assert (first.exists(), second.is_dir(), second.stat().st_mode & 0o777) == (False, True, 0o700)
+    precious.mkdir()
+    note.write_text(str(precious))
+    private_folder(note)
+    assert precious.is_dir()

@@ -37,6 +37,7 @@ from streammon.ingest.rooms.wire import (
     Stop,
     ToIngest,
 )
+from streammon.logs import log_to_stderr
 
 _WATCH_EVERY_S = 0.1
 _STATS_EVERY_S = 1.0
@@ -154,7 +155,7 @@ def main(channel_fd: int, arena_fd: int, witness_fd: int) -> None:
     if not isinstance(configure, Configure):
         raise SystemExit("an ingest process is started by streammon itself, not by hand")
     config = IngestConfig.model_validate_json(configure.config)
-    logging.basicConfig(level=configure.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr(configure.log_level)
     _limit_resources(config)
     bound_allocations(Bounds.of(config))
     arena = Arena(arena_fd, slots=configure.arena_slots, slot_bytes=config.slot_bytes)
