@@ -138,6 +138,14 @@ class PersonMatch:
     similarity: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatLine:
+    """A line that a viewer sent. `author` is the platform's opaque id; `sent_at` is by the platform's clock, UTC."""
+
+    author: str | None = None
+    sent_at: datetime | None = None
+
+
 class Source(StrEnum):
     """Which kind of reading raised a label."""
 
@@ -168,6 +176,7 @@ class Detection:
     keywords: tuple[KeywordHit, ...] = ()
     qr: QrReading | None = None
     person: PersonMatch | None = None
+    chat: ChatLine | None = None
 
 
 class Outcome(StrEnum):
@@ -200,6 +209,8 @@ class Observation:
     With `outcome` examined, each of `labels` (what the detector can see at all; a text detector's are decided by the
     policy, so empty) is a hit where `detections` names it and a miss where not. `at_s` is `time.monotonic()` at which
     the frame was received. `unexamined` says why nobody looked; None where somebody did, or where nobody knows.
+
+    `of_frame` is False for what came beside the picture, such as chat: it can be a hit, but its silence is no miss.
     """
 
     room_id: str
@@ -210,3 +221,4 @@ class Observation:
     at_s: float
     detections: tuple[Detection, ...] = ()
     unexamined: Unexamined | None = None
+    of_frame: bool = True

@@ -13,7 +13,17 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from streammon.entities import Box, KeywordHit, Moment, PersonMatch, PictureState, QrReading, RoomState, Source
+from streammon.entities import (
+    Box,
+    ChatLine,
+    KeywordHit,
+    Moment,
+    PersonMatch,
+    PictureState,
+    QrReading,
+    RoomState,
+    Source,
+)
 
 Ratio = Annotated[float, Meta(ge=0.0, le=1.0)]
 Count = Annotated[int, Meta(ge=0)]
@@ -87,6 +97,7 @@ class Hit:
     keywords: tuple[KeywordHit, ...] = ()
     qr: QrReading | None = None
     person: PersonMatch | None = None
+    chat: ChatLine | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -176,6 +176,12 @@ class Metrics:
             "Threads that did not come back from a call when they should have, and are still there.",
             registry=registry,
         )
+        self.texts = Counter(
+            "streammon_texts",
+            "Lines that viewers wrote, by what came of them: nothing, hit, no_room, refused.",
+            ["outcome"],
+            registry=registry,
+        )
         self.mailbox_frames = Gauge("streammon_mailbox_frames", "Frames waiting for the engine.", registry=registry)
         self.outbox_depth = Gauge(
             "streammon_outbox_events", "Committed events that a sink has not taken.", ["sink"], registry=registry

@@ -13,6 +13,7 @@ from streammon.deliver.envelope import AUDIT_SCHEMA, EVIDENCE_SCHEMA, STREAM_SCH
 from streammon.events import AuditEvent, EvidenceEvent, StreamEvent, ViolationEvent
 from streammon.judge.feedback import Feedback, feedback_schema
 from streammon.judge.recording import RecordedFrame
+from streammon.judge.texts import SentText, text_schema
 
 FOLDER = Path(__file__).with_name("schema")
 EVENTS: dict[str, tuple[type, str]] = {
@@ -27,15 +28,17 @@ SCHEMAS: dict[str, tuple[type, str]] = {
     **EVENTS,
     "record.v1.json": (RecordedFrame, "urn:streammon:schema:record.v1"),
     "feedback.v1.json": (Feedback, "urn:streammon:schema:feedback.v1"),
+    "text.v1.json": (SentText, "urn:streammon:schema:text.v1"),
 }
-"""The same of all that is published or read as JSON; records and feedback travel without an envelope."""
+"""The same of all that is published or read as JSON; records, feedback and texts travel without an envelope."""
 COMPATIBILITY = (
     "Every field is always there, null where it has no value. Within v1 fields and enumeration values may be added, "
     "never removed or changed: consumers must tolerate those they do not know."
 )
-READ_BY_US = (
-    "What streammon reads. A field with a default may be left out, and one that is not known is passed over. There "
-    "must be either `incident_id` or `label`, `subject` only beside `label`, and `seconds` for `mute` and nothing else."
+READ_BY_US = "What streammon reads. A field with a default may be left out, and one that is not known is passed over."
+FEEDBACK = (
+    f"{READ_BY_US} There must be either `incident_id` or `label`, `subject` only beside `label`, and `seconds` for "
+    "`mute` and nothing else."
 )
 
 
@@ -43,7 +46,9 @@ def schema_text(name: str) -> str:
     """The JSON Schema (draft 2020-12) that belongs in the file of that name."""
     content_type, schema_id = SCHEMAS[name]
     if content_type is Feedback:
-        description, generated = READ_BY_US, feedback_schema()
+        description, generated = FEEDBACK, feedback_schema()
+    elif content_type is SentText:
+        description, generated = READ_BY_US, text_schema()
     else:
         description, generated = COMPATIBILITY, msgspec.json.schema(content_type)
         for definition in generated["$defs"].values():

@@ -30,7 +30,8 @@ from streammon.fleet.attention import Attention
 from streammon.fleet.commit import Committer, lost_incidents
 from streammon.fleet.config import HttpConfig, Settings
 from streammon.fleet.delivery import Delivery, Undelivered
-from streammon.fleet.feedback import FeedbackReader, topic_connector
+from streammon.fleet.feedback import TOPIC as FEEDBACK
+from streammon.fleet.feedback import FeedbackReader
 from streammon.fleet.ingest import IngestSupervisor
 from streammon.fleet.live import LiveFrames
 from streammon.fleet.pace import Pace
@@ -40,16 +41,23 @@ from streammon.fleet.recording import build_recorder
 from streammon.fleet.rooms import RoomBook
 from streammon.fleet.sinks import build_outlets
 from streammon.fleet.tallies import EngineNews, ProviderWatch, export_engine, export_models
+from streammon.fleet.texts import TOPIC as TEXTS
+from streammon.fleet.texts import TextDesk, TextReader
+from streammon.fleet.topic_reader import topic_connector
 from streammon.ingest.rooms.mailbox import Mailbox
 from streammon.ingest.rooms.wire import SamplesLost
 from streammon.judge.feedback import Feedback
+from streammon.judge.policy import Policy
 from streammon.judge.room import Now
+from streammon.judge.texts import SentText
 from streammon.metrics import Metrics
 from streammon.models.catalog import load_catalog
 from streammon.models.store import ModelStore
 from streammon.serve.app import build_app
-from streammon.serve.feedback import feedback_routes
+from streammon.serve.feedback import feedback_route
+from streammon.serve.guard import may_serve
 from streammon.serve.server import HttpServer, listen_tcp, listen_unix
+from streammon.serve.texts import texts_route
 
 _log = logging.getLogger(__name__)
 
@@ -95,7 +103,8 @@ class Monitor:
             self._runtime = Runtime(settings.detect, settings.state / "compiled")
             self._provider_watch = ProviderWatch(self.metrics, self._runtime)
             self._engine = self._build_engine(settings, ModelStore(settings.models, load_catalog()), reuse)
-            self._feedback = _feedback_reader(settings, self._pipeline, self.metrics)
+            self._texts = TextDesk(self._policy_of, self._pipeline.read, self.metrics)
+            self._readers = _topic_readers(settings, self._pipeline, self._texts, self.metrics)
             self._ingest = IngestSupervisor(
                 settings.ingest, self._mailbox, self.metrics, self._pipeline.post, self._give_up
             )
@@ -128,8 +137,9 @@ class Monitor:
         self._pipeline.start()
         self._engine.start()
         self._started = True
-        if self._feedback is not None:
-            self._feedback.start()
+        self._texts.start()
+        for reader in self._readers:
+            reader.start()
         self._ingest.start()
         for room in rooms:
             self._ingest.add(room)
@@ -152,8 +162,9 @@ class Monitor:
             return []
         self._closed = True
         self._policies.close()
-        if self._feedback is not None:
-            self._feedback.close()
+        for reader in self._readers:
+            reader.close()
+        self._texts.close()
         self._ingest.close()
         if not self._engine.drain(_DRAIN_S):
             _log.warning("frames that were waiting at the end are not examined")
@@ -195,13 +206,17 @@ class Monitor:
         """See Listener."""
         return self._pipeline.hear(feedback, 0.0)
 
+    def read(self, texts: Sequence[SentText]) -> bool:
+        """See Writers."""
+        return self._texts.take(texts, 0.0)
+
     def refused(self) -> None:
         """See Listener."""
         self.metrics.feedback_refused.labels("http").inc()
 
     def _http_server(self, config: HttpConfig) -> HttpServer:
         token = None if config.token is None else config.token.read("http.token")
-        routes = feedback_routes(self, config.host, token)
+        routes = [feedback_route(self, token), texts_route(self, token)] if may_serve(config.host, token) else []
         listening = listen_tcp(config.host, config.port) if self._socket is None else listen_unix(self._socket)
         return HttpServer(build_app(self, self.metrics.registry, routes), listening)
 
@@ -229,6 +244,9 @@ class Monitor:
     def _overdue(self, room_id: str) -> None:
         self.metrics.dropped.labels(room_id, "overdue").inc()
         self._pipeline.post(SamplesLost(room_id=room_id, samples=1))
+
+    def _policy_of(self, room_id: str) -> Policy | None:
+        return self._book.policy(room_id) if self.knows(room_id) else None
 
     def _saturation(self) -> float:
         return self._engine.saturation()
@@ -260,9 +278,12 @@ class Monitor:
         self._fatal = error
 
 
-def _feedback_reader(settings: Settings, pipeline: Pipeline, metrics: Metrics) -> FeedbackReader | None:
+def _topic_readers(
+    settings: Settings, pipeline: Pipeline, desk: TextDesk, metrics: Metrics
+) -> tuple[FeedbackReader | TextReader, ...]:
     kafka = settings.kafka
     if kafka.bootstrap is None:
-        return None
-    connect = topic_connector(kafka.bootstrap, kafka.client_id, kafka_security(kafka))
-    return FeedbackReader(connect, pipeline.hear, metrics)
+        return ()
+    security = kafka_security(kafka)
+    said, written = (topic_connector(topic, kafka.bootstrap, kafka.client_id, security) for topic in (FEEDBACK, TEXTS))
+    return FeedbackReader(said, pipeline.hear, metrics), TextReader(written, desk.take, metrics)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from queue import Empty, Full, Queue, SimpleQueue
 from threading import Event as Flag
 from threading import Thread
+from typing import TypeVar
 
 from streammon.detect.scheduling.request import Examined
 from streammon.entities import Frame, Observation, Room
@@ -20,6 +21,7 @@ from streammon.fleet.feedback import FeedbackCounts
 from streammon.fleet.recording import Recorder
 from streammon.fleet.rooms import OVER_STATES, Event, RoomBook
 from streammon.fleet.tallies import count_examined
+from streammon.fleet.texts import Said
 from streammon.ingest.moves import FINAL
 from streammon.ingest.rooms.mailbox import Mailbox
 from streammon.ingest.rooms.wire import RoomChanged, RoomNews, RoomPicture
@@ -30,11 +32,16 @@ from streammon.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
+Heard = TypeVar("Heard")
+
 _IDLE_S = 0.2
 _TICK_EVERY_S = 0.5
 # Each is a commit of its own, some milliseconds: a flood of them must not keep frames waiting.
 _FEEDBACK_A_ROUND = 20
 _MAX_FEEDBACK = 1000
+# Mostly no commit at all: what is written again and again is one incident.
+_TEXTS_A_ROUND = 200
+_MAX_TEXTS = 1000
 # With so many frames examined and not judged the engine gets no more: they hold pictures.
 _MAX_EXAMINED = 32
 # A frame is judged in milliseconds; a thread that has not come round for this long is stuck.
@@ -61,6 +68,7 @@ class Pipeline:
         self._recorder = recorder
         self._counts = FeedbackCounts(metrics)
         self._feedback: Queue[Feedback] = Queue(_MAX_FEEDBACK)
+        self._texts: Queue[Said] = Queue(_MAX_TEXTS)
         self._inbox: SimpleQueue[Examined | RoomNews | None] = SimpleQueue()
         self._unapplied: list[RoomNews] = []
         self._choose: Callable[[Room], Policy] | None = None
@@ -106,14 +114,11 @@ class Pipeline:
 
     def hear(self, feedback: Feedback, timeout_s: float) -> bool:
         """Somebody says something of a room. False where so much waits already, or the end has begun."""
-        if self._stop.is_set():
-            return False
-        try:
-            self._feedback.put(feedback, timeout=timeout_s)
-        except Full:
-            return False
-        self._inbox.put(None)
-        return True
+        return self._put(self._feedback, feedback, timeout_s)
+
+    def read(self, said: Said, timeout_s: float) -> bool:
+        """A viewer has written what comes to something. False as for `hear`."""
+        return self._put(self._texts, said, timeout_s)
 
     @property
     def drained(self) -> bool:
@@ -134,6 +139,16 @@ class Pipeline:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    def _put(self, queue: Queue[Heard], heard: Heard, timeout_s: float) -> bool:
+        if self._stop.is_set():
+            return False
+        try:
+            queue.put(heard, timeout=timeout_s)
+        except Full:
+            return False
+        self._inbox.put(None)
+        return True
+
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
@@ -142,6 +157,7 @@ class Pipeline:
                 self._take(0.0)
             self._apply_news()  # a room that had ended by itself is told as that, not as stopped
             self._apply_feedback(_MAX_FEEDBACK)
+            self._apply_texts(_MAX_TEXTS)
             self._commit(self._rooms.stop(_now()))
         except StreammonError as error:
             self.failure = error
@@ -154,6 +170,7 @@ class Pipeline:
         self._alive_s = time.monotonic()
         self._apply_news()
         self._apply_feedback(_FEEDBACK_A_ROUND)
+        self._apply_texts(_TEXTS_A_ROUND)
         if (choose := self._choose) is not None:
             self._choose = None
             self._commit(self._rooms.set_policies(choose, _now()))
@@ -219,6 +236,18 @@ class Pipeline:
             except Empty:
                 return
             self._commit(self._rooms.apply(feedback, _now()))
+
+    def _apply_texts(self, most: int) -> None:
+        for _ in range(most):
+            try:
+                said = self._texts.get_nowait()
+            except Empty:
+                return
+            events, observation = self._rooms.written(said, _now())
+            self._commit(events)
+            room = self._rooms.room(said.room_id)
+            if observation is not None and room is not None and self._recorder is not None:
+                self._recorder.take(room, (observation,))
 
     def _judge(self, examined: Examined) -> None:
         frame, observations = examined.request.frame, examined.observations

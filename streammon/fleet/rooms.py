@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from streammon.entities import Observation, Outcome, PictureState, Room, RoomState, Unexamined
+from streammon.entities import Moment, Observation, Outcome, PictureState, Room, RoomState, Unexamined
 from streammon.events import AuditEvent, EndReason, Monitor, StreamEvent, ViolationEvent
 from streammon.fleet.blind import BlindClock
 from streammon.fleet.coverage import Coverage
 from streammon.fleet.early_mutes import EarlyMutes
+from streammon.fleet.texts import Said
 from streammon.fleet.watched import WatchedRoom
 from streammon.ingest.moves import FINAL, allowed
 from streammon.ingest.rooms.wire import RoomChanged, RoomPicture
 from streammon.judge.feedback import Feedback
 from streammon.judge.policy import Policy
 from streammon.judge.room import Now, RoomJudge
+from streammon.judge.texts import CHAT
 from streammon.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -93,6 +95,7 @@ class RoomBook:
         watched = self._rooms.get(observations[0].room_id)
         if watched is None or watched.state in FINAL:
             return []
+        watched.moment = observations[0].moment
         if any(observation.unexamined is Unexamined.OVERDUE for observation in observations):
             watched.coverage.lost(1)
         else:
@@ -100,6 +103,25 @@ class RoomBook:
         if any(map(_seen, observations)):
             watched.examined(now.monotonic_s)
         return list(watched.judge.observe_frame(observations, now))
+
+    def written(self, said: Said, now: Now) -> tuple[list[Event], Observation | None]:
+        """What a viewer wrote, as of the picture that was last seen. Also as what it is recorded as, if it is."""
+        watched = self._rooms.get(said.room_id)
+        if watched is None or watched.state in FINAL:
+            return [], None
+        seen = watched.moment
+        pts_s = seen.pts_s if seen is not None and seen.session == watched.session else 0.0
+        observation = Observation(
+            room_id=said.room_id,
+            detector=CHAT,
+            labels=frozenset(),
+            outcome=Outcome.EXAMINED,
+            moment=Moment(session=watched.session, pts_s=pts_s, received_at=said.received_at),
+            at_s=said.received_s,
+            detections=tuple(said.detections),
+            of_frame=False,
+        )
+        return list(watched.judge.observe(observation, now)), observation
 
     def apply(self, feedback: Feedback, now: Now) -> list[Event]:
         """What somebody says of a room, though it be over. Of one that is not ours, mutes wait until it is opened."""
@@ -129,9 +151,9 @@ class RoomBook:
         return None if watched is None else watched.room
 
     def busy(self, room_id: str) -> bool:
-        """Whether something goes on in a room, told or not yet."""
+        """Whether something goes on in a room's pictures, told or not yet."""
         watched = self._rooms.get(room_id)
-        return watched is not None and not watched.judge.idle
+        return watched is not None and watched.judge.busy
 
     def doubtful(self, room_id: str) -> bool:
         """Whether something was seen in a room that is neither confirmed nor gone yet."""

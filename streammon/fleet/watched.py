@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from streammon.entities import PictureState, Room, RoomState
+from streammon.entities import Moment, PictureState, Room, RoomState
 from streammon.events import Monitor, StreamChange, StreamEvent
 from streammon.fleet.blind import BlindClock
 from streammon.fleet.coverage import Coverage
@@ -19,7 +19,9 @@ _UNSEEN_INTERVALS = 5.0
 
 @dataclass(slots=True, kw_only=True)
 class WatchedRoom:
-    """`examined_s` is when a picture of it was last examined, or it last began to stream, on the monotonic clock."""
+    """`examined_s` is when a picture of it was last examined, or it last began to stream, on the monotonic clock;
+    `moment` that of the last frame that was judged.
+    """
 
     room: Room
     epoch: int
@@ -33,6 +35,7 @@ class WatchedRoom:
     session: int = 0
     examined_s: float = 0.0
     disabled: tuple[str, ...] = ()
+    moment: Moment | None = None
     _stream_seq: int = 0
 
     def moved(self, change: RoomChanged, now_s: float) -> StreamEvent:

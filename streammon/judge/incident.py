@@ -25,12 +25,16 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """A fresh inference that shows it: the picture's time and moment, how sure (0..1), and by which detections."""
+    """A fresh inference that shows it: the picture's time and moment, how sure (0..1), and by which detections.
+
+    Not `of_frame`: a line of chat, which no picture shows.
+    """
 
     at_s: float
     moment: Moment
     score: float
     hits: tuple[Detection, ...]
+    of_frame: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +53,9 @@ class Incident:
     """The state of one (label, subject) in one room, from the first hit on. `verdict` is pass until it has started.
 
     `dismissed`: somebody said that it is a false alarm, so it goes on unreported until it is out of the picture.
-    `detectors` have shown it: what they do not see any more is gone. `frame` is the last picture examined, by `looked`;
-    `awaited` examined the one before. `recent` holds what may still confirm: at most twice the rule's number of hits.
+    `detectors` have shown it: what they do not see any more is gone. `pictured`: a picture has shown it, not chat
+    alone. `frame` is the last picture examined, by `looked`; `awaited` examined the one before. `recent` holds what may
+    still confirm: at most twice the rule's number of hits.
     """
 
     key: Key
@@ -72,6 +77,7 @@ class Incident:
     sightings: int = 0
     examined_s: float = 0.0
     detectors: set[str] = field(default_factory=set)
+    pictured: bool = False
     frame: Moment | None = None
     looked: set[str] = field(default_factory=set)
     awaited: set[str] = field(default_factory=set)
@@ -95,11 +101,15 @@ class Incident:
 
     def hit(self, detector: str, look: Look, rule: Rule) -> None:
         """Takes a hit in. A second one in the same picture makes the first surer, but is no second one."""
-        self._enter(detector, look.at_s, look.moment)
-        # A combination's other parts were seen in the same picture.
-        seers = {detector, *(hit.detector for hit in look.hits)}
-        self.detectors |= seers
-        self.looked |= seers
+        if look.of_frame:
+            self._enter(detector, look.at_s, look.moment)
+            # A combination's other parts were seen in the same picture.
+            seers = {detector, *(hit.detector for hit in look.hits)}
+            self.detectors |= seers
+            self.looked |= seers
+            self.pictured = True
+        else:
+            self.looks += 1
         if self.last is not None and self.last.moment == look.moment:
             seen = replace(self.last, score=max(self.last.score, look.score))
             both = dict.fromkeys((*self.hits, *look.hits))
@@ -137,7 +147,14 @@ class Incident:
 
     def blind(self, now_s: float, blind_after_s: float) -> bool:
         """Whether nobody has looked for so long that nothing more can be said."""
-        return now_s - self.examined_s >= blind_after_s
+        return self.pictured and now_s - self.examined_s >= blind_after_s
+
+    def quiet(self, now_s: float, rule: Rule) -> bool:
+        """Whether it was only written in chat, and is not any more. Started or not."""
+        if self.pictured or self.last is None:
+            return False
+        within_s = rule.clear_after_s if self.open or self.dismissed else rule.confirm.within_s
+        return now_s - self.last.at_s >= within_s
 
     def shifted(self, by_s: float) -> Incident:
         """A copy whose times are by so much later."""

@@ -49,7 +49,7 @@ def redacted(detection: Detection, text: TextPolicy) -> Detection:
     subject = detection.subject
     if detection.qr is not None and subject is not None:
         subject = f"sha256:{hashlib.sha256(subject.encode(errors='surrogatepass')).hexdigest()[:32]}"
-    return replace(detection, text=None, keywords=(), qr=None, subject=subject)
+    return replace(detection, text=None, keywords=(), qr=None, chat=None, subject=subject)
 
 
 def _keyword_hits(line: Detection, policy: Policy) -> list[Detection]:

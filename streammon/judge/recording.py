@@ -24,6 +24,7 @@ class RecordedLook:
     outcome: Outcome
     detections: tuple[Detection, ...] = ()
     unexamined: Unexamined | None = None
+    of_frame: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ class RecordedFrame:
                 at_s=self.at_s,
                 detections=look.detections,
                 unexamined=look.unexamined,
+                of_frame=look.of_frame,
             )
             for look in self.looks
         ]
@@ -79,6 +81,7 @@ def encode_frame(room: Room, observations: Sequence[Observation]) -> bytes:
                 outcome=observation.outcome,
                 detections=observation.detections,
                 unexamined=observation.unexamined,
+                of_frame=observation.of_frame,
             )
             for observation in observations
         ),

@@ -171,6 +171,7 @@ def hit_of(detection: Detection) -> Hit:
         keywords=detection.keywords,
         qr=detection.qr,
         person=detection.person,
+        chat=detection.chat,
     )
 
 

@@ -61,8 +61,13 @@ class RoomJudge:
 
     @property
     def doubtful(self) -> bool:
-        """Whether something was seen that is neither confirmed nor gone yet."""
-        return any(not incident.open and not incident.dismissed for incident in self._incidents.values())
+        """Whether something was seen in the pictures that is neither confirmed nor gone yet."""
+        return any(i.pictured and not i.open and not i.dismissed for i in self._incidents.values())
+
+    @property
+    def busy(self) -> bool:
+        """Whether something goes on in the pictures, told or not yet."""
+        return any(incident.pictured for incident in self._incidents.values())
 
     def set_interval(self, interval_s: float) -> None:
         """The room is sampled every `interval_s` seconds from now on: what its events tell."""
@@ -97,8 +102,10 @@ class RoomJudge:
         """
         if self._closed or observation.outcome is not Outcome.EXAMINED:
             return []
-        self._over_s = None
         looks = self._looks(observation)
+        if not observation.of_frame:
+            return self._hits(observation, looks, now)
+        self._over_s = None
         return self._hits(observation, looks, now) + self._misses(observation, looks, now)
 
     def tick(self, now: Now) -> list[ViolationEvent]:
@@ -109,8 +116,10 @@ class RoomJudge:
         if self._over_s is not None:
             waits = now.monotonic_s - self._over_s < self._policy.grace_s
             return [] if waits else self.end_all(EndReason.ROOM_ENDED, now)
-        gone = [i for i in self._incidents.values() if i.blind(now.monotonic_s, self._policy.blind_after_s)]
-        return self._end(gone, EndReason.BLIND, now.monotonic_s, now)
+        rules, at_s = self._policy.rules, now.monotonic_s
+        unsaid = [i for i in self._incidents.values() if i.quiet(at_s, rules[i.key.label])]
+        gone = [i for i in self._incidents.values() if i.blind(at_s, self._policy.blind_after_s)]
+        return self._end(unsaid, EndReason.CLEARED, at_s, now) + self._end(gone, EndReason.BLIND, at_s, now)
 
     def stream_over(self, now: Now) -> list[ViolationEvent]:
         """The stream is over, for now: ends everything, but waits for the policy's grace time, if there is one.
@@ -208,11 +217,14 @@ class RoomJudge:
         """What the observation shows, as far as it is reported of the room."""
         policy, looks = self._policy, dict[Key, Look]()
         found = interpret(observation.detections, policy)
-        for reading in self._picture.readings(observation.moment, found, policy.combinations):
+        # No combination is made of a picture and what somebody wrote meanwhile.
+        picture = self._picture if observation.of_frame else Picture()
+        combinations = policy.combinations if observation.of_frame else ()
+        for reading in picture.readings(observation.moment, found, combinations):
             rule = policy.rules.get(reading.label)
             if rule is None or rule.verdict(reading.score) is Verdict.PASS:
                 continue
-            self._picture.barred |= not rule.store_evidence
+            picture.barred |= not rule.store_evidence
             key = Key(label=reading.label, subject=reading.subject)
             if reading.label in self._judged and not self._restraints.muted(key, observation.at_s):
                 key = self._capped(key, looks)
@@ -300,7 +312,13 @@ def _look(observation: Observation, reading: Reading, other: Look | None) -> Loo
     score, hits = reading.score, reading.hits
     if other is not None:
         score, hits = max(score, other.score), (*other.hits, *hits)
-    return Look(at_s=observation.at_s, moment=observation.moment, score=score, hits=hits[:MAX_HITS])
+    return Look(
+        at_s=observation.at_s,
+        moment=observation.moment,
+        score=score,
+        hits=hits[:MAX_HITS],
+        of_frame=observation.of_frame,
+    )
 
 
 def _redacted(incident: Incident, policy: Policy) -> Incident:

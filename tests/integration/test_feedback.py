@@ -26,7 +26,8 @@ from streammon.backoff import Backoff
 from streammon.bus import Consumer, Message, Producer, Security
 from streammon.deliver.schemas import FOLDER
 from streammon.events import FeedbackAction
-from streammon.fleet.feedback import TOPIC, FeedbackReader, topic_connector
+from streammon.fleet.feedback import TOPIC, FeedbackReader
+from streammon.fleet.topic_reader import topic_connector
 from streammon.judge.feedback import Feedback, encode_feedback
 from streammon.metrics import Metrics
 from tests.integration.watching import CLIP, KAFKA_SOCKETS, ROOT, Watching, need_weights
@@ -195,7 +196,7 @@ def test_a_reader_waits_for_a_broker_that_is_down_and_hears_what_was_said_meanwh
     with Broker() as broker:
         publish(broker, encode_feedback(said(FeedbackAction.FALSE_ALARM, "before it began")))
         broker.stop()
-        connect = topic_connector(broker.bootstrap, "test", Security())
+        connect = topic_connector(TOPIC, broker.bootstrap, "test", Security())
         reader = FeedbackReader(connect, give, Metrics(CollectorRegistry()), backoff=Backoff(first_s=0.05, cap_s=0.2))
         reader.start()
         try:

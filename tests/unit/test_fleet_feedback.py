@@ -109,10 +109,10 @@ def test_a_new_connection_goes_on_a_minute_before_the_last_message(ears: Ears) -
     ears.clock_s += 500
     ears.reader.hear(message(encode_feedback(FALSE), after_s=100))
     with pytest.raises(DeliveryError):
-        ears.reader._read()
+        ears.reader._reader._read()
     ears.reader.hear(message(encode_feedback(FALSE), offset=1, after_s=9_000_000))
     with pytest.raises(DeliveryError):
-        ears.reader._read()
+        ears.reader._reader._read()
     assert [asked - AT.timestamp() for asked in ears.asked] == [40, 440], "a clock that is ahead must not hide others"
 
 
@@ -139,12 +139,12 @@ def test_a_broker_that_is_down_is_told_once_and_asked_again(ears: Ears, caplog: 
         assert reader.close()
     assert reader.close()
     assert caplog.text.count("nobody is heard until it can be read: kafka down:9092: refused") == 1
-    assert "feedback" not in {thread.name for thread in threading.enumerate()}
+    assert "streammon.feedback" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_stop_does_not_wait_for_a_judge_that_takes_nothing(ears: Ears) -> None:
     def full(_feedback: Feedback, _timeout_s: float) -> bool:
-        reader._stop.set()
+        reader._reader.stopping.set()
         return False
 
     reader = FeedbackReader(ears._connect, full, ears.metrics, clock=lambda: ears.clock_s)
