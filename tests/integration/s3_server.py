@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from importlib.util import find_spec
-from types import TracebackType
-from typing import Self
 
+from sample_streams.child import ServerProcess, free_port
 from tests.needs import need
 
 _UP_WITHIN_S = 30.0
@@ -29,44 +25,17 @@ def require_s3() -> None:
     need("an S3 server", f"not installed: {', '.join(missing)}" if missing else None)
 
 
-class S3Server:
-    """Holds its buckets in memory. Use as a context manager; `stop` and `start` for one that goes and comes back."""
+class S3Server(ServerProcess):
+    """Holds its buckets in memory: what it held is gone when it is stopped."""
 
     def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self._port = probe.getsockname()[1]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def endpoint(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self._port}"
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Returns when it answers."""
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._port)]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        give_up_s = time.monotonic() + _UP_WITHIN_S
-        while not self._answers():
-            assert self._process.poll() is None, "the S3 server has died"
-            assert time.monotonic() < give_up_s, "the S3 server does not answer"
-            time.sleep(0.05)
-
-    def stop(self) -> None:
-        """Ends it; what it held is gone."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
+        port = free_port()
+        self.endpoint = f"http://127.0.0.1:{port}"
+        super().__init__(
+            lambda _: [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            ready=self._answers,
+            start_s=_UP_WITHIN_S,
+        )
 
     def begin_anew(self, bucket: str) -> None:
         """Forget all, and make one empty bucket."""

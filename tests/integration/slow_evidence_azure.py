@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from streammon.backoff import Backoff
 from streammon.deliver.evidence_config import EvidenceConfig
 from streammon.deliver.evidence_deletion import DeletionQueue
 from streammon.deliver.evidence_store import EvidenceStore
@@ -18,16 +17,18 @@ from streammon.deliver.picture_stores import open_store
 from streammon.deliver.pump import PumpState
 from streammon.errors import EvidenceError
 from streammon.events import EvidenceKind, EvidenceStatus
-from tests.integration.azure_server import CREDENTIALS, AzureServer, require_azurite
-from tests.unit.evidence_making import MONITOR, NOW_S, jpeg, statuses, waiting
+from tests.integration.azure_server import CREDENTIALS, AzureServer
+from tests.integration.storing import FLUSH_S, keys, outbox, store_config, uploading
+from tests.unit.evidence_making import NOW_S, jpeg, statuses, waiting
 
-FLUSH_S = 30.0
+__all__ = ["outbox"]
+
+
 CONTAINER = "evidence"
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureServer]:
-    require_azurite()
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     with AzureServer() as running:
@@ -35,30 +36,16 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureServer]:
         yield running
 
 
-@pytest.fixture
-def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    opened = Outbox(tmp_path / "spool.sqlite")
-    opened.register_sinks(["memory"])
-    yield opened
-    opened.close()
-
-
 def config(server: AzureServer, **options: object) -> EvidenceConfig:
-    written = {"store": f"az://{CONTAINER}/pre/fix", "endpoint": server.endpoint, "annotated": False, **options}
-    return EvidenceConfig.model_validate(written)
+    return store_config({"store": f"az://{CONTAINER}/pre/fix", "endpoint": server.endpoint, **options})
 
 
 def container(server: AzureServer) -> PictureStore:
     return open_store(config(server))
 
 
-def keys(store: PictureStore, prefix: str = "") -> set[str]:
-    return {kept.key for batch in store.kept(prefix) for kept in batch}
-
-
 def evidence_store(server: AzureServer, outbox: Outbox, requests: Path, **options: object) -> EvidenceStore:
-    backoff = Backoff(first_s=0.05, cap_s=0.1)
-    return EvidenceStore(outbox, config(server, **options), MONITOR, requests, backoff=backoff, clock=lambda: NOW_S)
+    return uploading(config(server, **options), outbox, requests)
 
 
 def test_a_picture_is_put_below_the_prefix_as_a_jpeg_and_replaced(server: AzureServer) -> None:
@@ -111,7 +98,7 @@ def test_pictures_wait_for_a_server_that_is_down(server: AzureServer, outbox: Ou
     assert not store.flush(0.5)
     assert store.status.state is PumpState.WAITING
     assert outbox.evidence_depth() == 20
-    server.start()
+    server.restart()
     server.make(CONTAINER)
 
     assert store.flush(FLUSH_S)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from streammon.backoff import Backoff
 from streammon.deliver.evidence_config import EvidenceConfig
 from streammon.deliver.evidence_deletion import DeletionQueue
 from streammon.deliver.evidence_path import copy_key
@@ -21,9 +20,12 @@ from streammon.deliver.pump import PumpState
 from streammon.errors import EvidenceError
 from streammon.events import EvidenceKind, EvidenceStatus
 from tests.integration.s3_server import CREDENTIALS, S3Server, require_s3
+from tests.integration.storing import FLUSH_S, keys, outbox, store_config, uploading
 from tests.unit.evidence_making import MONITOR, NOW_S, jpeg, statuses, waiting
 
-FLUSH_S = 30.0
+__all__ = ["outbox"]
+
+
 BUCKET = "evidence"
 
 
@@ -42,30 +44,16 @@ def server(running: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     return running
 
 
-@pytest.fixture
-def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    opened = Outbox(tmp_path / "spool.sqlite")
-    opened.register_sinks(["memory"])
-    yield opened
-    opened.close()
-
-
 def config(server: S3Server, **options: object) -> EvidenceConfig:
-    written = {"store": f"s3://{BUCKET}/pre/fix", "endpoint": server.endpoint, "annotated": False, **options}
-    return EvidenceConfig.model_validate(written)
+    return store_config({"store": f"s3://{BUCKET}/pre/fix", "endpoint": server.endpoint, **options})
 
 
 def bucket(server: S3Server) -> PictureStore:
     return open_store(config(server))
 
 
-def keys(store: PictureStore, prefix: str = "") -> set[str]:
-    return {kept.key for batch in store.kept(prefix) for kept in batch}
-
-
 def evidence_store(server: S3Server, outbox: Outbox, requests: Path, **options: object) -> EvidenceStore:
-    backoff = Backoff(first_s=0.05, cap_s=0.1)
-    return EvidenceStore(outbox, config(server, **options), MONITOR, requests, backoff=backoff, clock=lambda: NOW_S)
+    return uploading(config(server, **options), outbox, requests)
 
 
 def test_a_picture_is_put_below_the_prefix_as_a_jpeg(server: S3Server) -> None:
@@ -120,7 +108,7 @@ def test_pictures_wait_for_a_server_that_is_down(server: S3Server, outbox: Outbo
     assert not store.flush(0.5)
     assert store.status.state is PumpState.WAITING
     assert outbox.evidence_depth() == 20
-    server.start()
+    server.restart()
     server.begin_anew(BUCKET)
 
     assert store.flush(FLUSH_S)
