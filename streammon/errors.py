@@ -55,6 +55,14 @@ class ModelCorrupt(ModelError):
     """A file's sha256 is not the catalogue's, or it cannot be read as what it should be."""
 
 
+class ModelUpdateRefused(ModelError):
+    """What is asked of a model on trial cannot be done as things are."""
+
+
+class DetectorUnknown(ModelError):
+    """No detector that runs has this name."""
+
+
 class RunTimedOut(ModelError):
     """A run took longer than it may, or waited too long for its provider, and was ended."""
 

@@ -86,6 +86,12 @@ class Metrics:
         self.model_info = Gauge(
             "streammon_model_info", "1 for what a model runs on.", ["model", "provider", "sha256"], registry=registry
         )
+        self.shadow_frames = Counter(
+            "streammon_shadow_frames",
+            "Frames that were due for a model on trial, by what came of them: compared, passed_over, failed.",
+            ["detector", "outcome"],
+            registry=registry,
+        )
         self.engine_given_up_threads = Gauge(
             "streammon_engine_given_up_threads",
             "Threads of the engine that a detector has not come back on, and are still there.",

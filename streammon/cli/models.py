@@ -10,11 +10,20 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from streammon.cli import model_updates
 from streammon.cli.terminal import DEFAULT_MODELS, ModelsOption, notes, told
 from streammon.models.catalog import load_catalog
 from streammon.models.store import ModelState, ModelStore, StoreState
 
-models_app = typer.Typer(help="The models' weights: list, pull, verify.", no_args_is_help=True)
+models_app = typer.Typer(help="The models' weights: list, pull, verify, update.", no_args_is_help=True)
+for _command in (
+    model_updates.shadow,
+    model_updates.compare,
+    model_updates.switch,
+    model_updates.rollback,
+    model_updates.unshadow,
+):
+    models_app.command()(_command)
 
 
 def _store(folder: Path | None) -> ModelStore:

@@ -24,6 +24,7 @@ from streammon.judge.policy import Policy, Rule
 from streammon.judge.policy_load import load_policy
 from streammon.judge.recording import read_recording
 from streammon.judge.replay import Replay
+from streammon.judge.shadow import read_as_seen_by_shadow
 
 policy_app = typer.Typer(help="Moderation policies: check them, try them on recordings.", no_args_is_help=True)
 
@@ -57,12 +58,16 @@ def try_on(
     policy: Annotated[Path, typer.Argument(help="The policy to try.")],
     recording: Annotated[Path, typer.Argument(help="Recorded detections, a JSON line per frame.")],
     as_json: Annotated[bool, typer.Option("--json", help="Events and summary as JSON lines.")] = False,
+    shadow: Annotated[
+        str | None, typer.Option("--shadow", help="Judge this detector by what the model on trial for it saw.")
+    ] = None,
 ) -> None:
     """Judge a recording by a policy, and say what would have been raised."""
     with told():
         tried = load_policy(policy)
         replay = Replay(tried, Monitor(version=__version__, worker="policy test"))
-        events = list(replay.run(read_recording(recording)))
+        frames = read_recording(recording) if shadow is None else read_as_seen_by_shadow(recording, shadow)
+        events = list(replay.run(frames))
     for event in events:
         encoded = msgspec.json.encode(event)
         print_line(encoded.decode() if as_json else describe(VIOLATION_SCHEMA, encoded))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -25,17 +25,20 @@ class Parts:
 
     `weights` gives the file of a model by its name in the catalogue and raises ModelMissing; `label_maps` holds, per
     model, the taxonomy's label of each of its classes that has one. `runtime` opens the models and shares the machine
-    among them; closing it is its owner's.
+    among them; closing it is its owner's. `files` stand in for those of the models (an operator's own is called by its
+    detector's name), and run where these would.
     """
 
     weights: Callable[[str], Path]
     label_maps: Mapping[str, Mapping[str, str]]
     config: DetectConfig
     runtime: Runtime
+    files: Mapping[str, Path] = field(default_factory=dict)
 
     def open(self, model: str) -> Session:
         """The session of a model. Raises what `weights` and `Runtime.open` raise."""
-        return self.runtime.open(self.weights(model))
+        chosen = self.files.get(model)
+        return self.runtime.open(self.weights(model)) if chosen is None else self.runtime.open(chosen, model)
 
 
 def detector_names(config: DetectConfig | None = None) -> tuple[str, ...]:
@@ -69,8 +72,17 @@ def check_detectors(names: Sequence[str], config: DetectConfig) -> None:
         raise located(faults)
 
 
-def build_detectors(names: Iterable[str], parts: Parts) -> list[Detector]:
+def models_of(name: str, config: DetectConfig) -> tuple[str, ...]:
+    """The models of a detector whose files others can stand in for; none of one that another package brings."""
+    return (name,) if name in config.custom else _MODELS.get(name, ())
+
+
+def build_detectors(
+    names: Iterable[str], parts: Parts, files: Mapping[str, Mapping[str, Path]] | None = None
+) -> list[Detector]:
     """The detectors of these names, in this order, to be warmed up before use.
+
+    `files` has, by detector, what is to stand in for the files of its models; see `Parts.files`.
 
     Raises StreammonError, before any model is opened, where a name is unknown or stands for two detectors; and what
     `Parts.open` and `build_custom` raise, after closing what was open by then.
@@ -80,7 +92,8 @@ def build_detectors(names: Iterable[str], parts: Parts) -> list[Detector]:
     if unknown := [name for name in wanted if name not in table]:
         raise StreammonError(f"no detector is called {', '.join(unknown)}: the known ones are {', '.join(table)}")
     with ExitStack() as opened:
-        built = [_build(table[name], parts, opened) for name in wanted]
+        chosen = files if files is not None else {}
+        built = [_build(table[name], replace(parts, files=chosen.get(name, {})), opened) for name in wanted]
         opened.pop_all()
     return built
 
@@ -118,13 +131,17 @@ def _installed(point: EntryPoint, parts: Parts) -> Detector:
 def _custom(name: str, parts: Parts) -> Detector:
     from streammon.detect.custom.build import build_custom  # noqa: PLC0415
 
-    return build_custom(name, parts.config.custom[name], parts.runtime.open)
+    config, chosen = parts.config.custom[name], parts.files.get(name)
+    place = config.file.stem
+    if chosen is not None:
+        config = config.model_copy(update={"file": chosen, "sha256": None})
+    return build_custom(name, config, lambda file: parts.runtime.open(file, place))
 
 
 def _nsfw(parts: Parts) -> Detector:
     from streammon.detect.detectors.nsfw import NsfwDetector  # noqa: PLC0415
 
-    model = "nsfwjs-inception-v3"
+    (model,) = _MODELS["nsfw"]
     return NsfwDetector(parts.open(model), parts.label_maps[model], parts.config.nsfw)
 
 
@@ -137,7 +154,12 @@ def _qr(parts: Parts) -> Detector:
 def _ocr(parts: Parts) -> Detector:
     from streammon.detect.detectors.ocr import OcrDetector  # noqa: PLC0415
 
-    return OcrDetector(parts.open("ppocrv6-det-small"), parts.open("ppocrv6-rec-small"), parts.config.ocr)
+    detection, recognition = _MODELS["ocr"]
+    return OcrDetector(parts.open(detection), parts.open(recognition), parts.config.ocr)
 
 
+_MODELS: Mapping[str, tuple[str, ...]] = {
+    "nsfw": ("nsfwjs-inception-v3",),
+    "ocr": ("ppocrv6-det-small", "ppocrv6-rec-small"),
+}
 _FACTORIES: Mapping[str, Factory] = {"nsfw": _nsfw, "qr": _qr, "ocr": _ocr}

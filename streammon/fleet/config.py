@@ -53,12 +53,13 @@ Interval = Annotated[Seconds, Field(ge=0.1, le=600)]
 
 
 class HttpConfig(Section):
-    """Where /metrics, /livez, /readyz and feedback are served."""
+    """Where /metrics, /livez, /readyz, feedback and updates of models are served."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=9464, ge=0, le=65535, description="0 takes a free one")
     token: Secret | None = Field(
-        default=None, description="who gives feedback must show it; null takes feedback only on a loopback `host`"
+        default=None,
+        description="who gives feedback or updates models must show it; null takes either only on a loopback `host`",
     )
 
 

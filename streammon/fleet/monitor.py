@@ -13,37 +13,36 @@ from threading import Event as Flag
 from time import monotonic
 
 from prometheus_client import CollectorRegistry
+from starlette.routing import Route
 
 from streammon import __version__
 from streammon.deliver.evidence_config import placed
-from streammon.deliver.kafka import kafka_security
 from streammon.detect.change.room_reuse import RoomReuse
 from streammon.detect.registry import Parts, build_detectors
 from streammon.detect.runtime.runtime import Runtime
 from streammon.detect.scheduling.engine import Engine
 from streammon.detect.scheduling.request import RequestClass
 from streammon.detect.scheduling.shared import Hooks
-from streammon.entities import Room, RoomState
+from streammon.entities import Observation, Room, RoomState
 from streammon.errors import StreammonError
 from streammon.events import Monitor as MonitorName
 from streammon.fleet.attention import Attention
 from streammon.fleet.commit import Committer, lost_incidents
 from streammon.fleet.config import HttpConfig, Settings
 from streammon.fleet.delivery import Delivery, Undelivered
-from streammon.fleet.feedback import TOPIC as FEEDBACK
-from streammon.fleet.feedback import FeedbackReader
 from streammon.fleet.ingest import IngestSupervisor
 from streammon.fleet.live import LiveFrames
+from streammon.fleet.model_choices import ModelChoices
+from streammon.fleet.model_updates import Around, ModelUpdates
 from streammon.fleet.pace import Pace
 from streammon.fleet.pipeline import Pipeline
 from streammon.fleet.policies import LivePolicies, policy_book, warn_of_rules
+from streammon.fleet.readers import topic_readers
 from streammon.fleet.recording import build_recorder
 from streammon.fleet.rooms import RoomBook
 from streammon.fleet.sinks import build_outlets
 from streammon.fleet.tallies import EngineNews, ProviderWatch, export_engine, export_models
-from streammon.fleet.texts import TOPIC as TEXTS
-from streammon.fleet.texts import TextDesk, TextReader
-from streammon.fleet.topic_reader import topic_connector
+from streammon.fleet.texts import TextDesk
 from streammon.ingest.rooms.mailbox import Mailbox
 from streammon.ingest.rooms.wire import SamplesLost
 from streammon.judge.feedback import Feedback
@@ -56,6 +55,7 @@ from streammon.models.store import ModelStore
 from streammon.serve.app import build_app
 from streammon.serve.feedback import feedback_route
 from streammon.serve.guard import may_serve
+from streammon.serve.models import model_routes
 from streammon.serve.server import HttpServer, listen_tcp, listen_unix
 from streammon.serve.texts import texts_route
 
@@ -102,9 +102,14 @@ class Monitor:
             self.metrics.mailbox_frames.set_function(self._mailbox.waiting)
             self._runtime = Runtime(settings.detect, settings.state / "compiled")
             self._provider_watch = ProviderWatch(self.metrics, self._runtime)
-            self._engine = self._build_engine(settings, ModelStore(settings.models, load_catalog()), reuse)
+            parts = _parts(settings, ModelStore(settings.models, load_catalog()), self._runtime)
+            choices = ModelChoices(settings.state, settings.models)
+            self._engine = self._build_engine(settings, parts, choices, reuse)
+            around = Around(metrics=self.metrics, record=self._record_shadow, switched=reuse.forget_all)
+            self._updates = ModelUpdates(parts, choices, self._engine, around)
+            self._pipeline.on_judged(self._updates.judged)
             self._texts = TextDesk(self._policy_of, self._pipeline.read, self.metrics)
-            self._readers = _topic_readers(settings, self._pipeline, self._texts, self.metrics)
+            self._readers = topic_readers(settings, self._pipeline, self._texts, self.metrics)
             self._ingest = IngestSupervisor(
                 settings.ingest, self._mailbox, self.metrics, self._pipeline.post, self._give_up
             )
@@ -136,6 +141,7 @@ class Monitor:
             self._recorder.start()
         self._pipeline.start()
         self._engine.start()
+        self._updates.start()
         self._started = True
         self._texts.start()
         for reader in self._readers:
@@ -165,6 +171,7 @@ class Monitor:
         for reader in self._readers:
             reader.close()
         self._texts.close()
+        self._updates.close()
         self._ingest.close()
         if not self._engine.drain(_DRAIN_S):
             _log.warning("frames that were waiting at the end are not examined")
@@ -216,7 +223,9 @@ class Monitor:
 
     def _http_server(self, config: HttpConfig) -> HttpServer:
         token = None if config.token is None else config.token.read("http.token")
-        routes = [feedback_route(self, token), texts_route(self, token)] if may_serve(config.host, token) else []
+        routes: list[Route] = []
+        if may_serve(config.host, token):
+            routes = [feedback_route(self, token), texts_route(self, token), *model_routes(self._updates, token)]
         listening = listen_tcp(config.host, config.port) if self._socket is None else listen_unix(self._socket)
         return HttpServer(build_app(self, self.metrics.registry, routes), listening)
 
@@ -251,19 +260,17 @@ class Monitor:
     def _saturation(self) -> float:
         return self._engine.saturation()
 
-    def _build_engine(self, settings: Settings, store: ModelStore, reuse: RoomReuse) -> Engine:
-        catalog = load_catalog()
-        parts = Parts(
-            weights=store.path,
-            label_maps={name: model.label_map for name, model in catalog.models.items()},
-            config=settings.detect,
-            runtime=self._runtime,
-        )
+    def _record_shadow(self, seen: Observation, version: str) -> None:
+        room = self._book.room(seen.room_id)
+        if self._recorder is not None and room is not None:
+            self._recorder.take(room, [seen], version)
+
+    def _build_engine(self, settings: Settings, parts: Parts, choices: ModelChoices, reuse: RoomReuse) -> Engine:
         pipeline = self._pipeline
         frames = LiveFrames(self._mailbox, self._book.room, lambda: pipeline.full)
         news = EngineNews(self.metrics, pipeline.examined, pipeline.set_disabled, self._give_up)
         engine = Engine(
-            build_detectors(settings.detectors, parts),
+            build_detectors(settings.detectors, parts, choices.files(settings.detectors, settings.detect)),
             {RequestClass.LIVE: frames},
             news,
             settings.detect,
@@ -278,12 +285,6 @@ class Monitor:
         self._fatal = error
 
 
-def _topic_readers(
-    settings: Settings, pipeline: Pipeline, desk: TextDesk, metrics: Metrics
-) -> tuple[FeedbackReader | TextReader, ...]:
-    kafka = settings.kafka
-    if kafka.bootstrap is None:
-        return ()
-    security = kafka_security(kafka)
-    said, written = (topic_connector(topic, kafka.bootstrap, kafka.client_id, security) for topic in (FEEDBACK, TEXTS))
-    return FeedbackReader(said, pipeline.hear, metrics), TextReader(written, desk.take, metrics)
+def _parts(settings: Settings, store: ModelStore, runtime: Runtime) -> Parts:
+    label_maps = {name: model.label_map for name, model in load_catalog().models.items()}
+    return Parts(weights=store.path, label_maps=label_maps, config=settings.detect, runtime=runtime)

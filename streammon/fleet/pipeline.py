@@ -74,6 +74,7 @@ class Pipeline:
         self._choose: Callable[[Room], Policy] | None = None
         self._disabled: tuple[str, ...] | None = None
         self._relieved: Callable[[], None] | None = None
+        self._also: Callable[[Examined], None] | None = None
         self._stop = Flag()
         self._drained = Flag()
         self._alive_s = time.monotonic()
@@ -101,6 +102,10 @@ class Pipeline:
     def on_relief(self, call: Callable[[], None]) -> None:
         """From now on `call` is called when it is not full any more."""
         self._relieved = call
+
+    def on_judged(self, call: Callable[[Examined], None]) -> None:
+        """From now on `call` gets each frame once it is judged, on the judge's thread: it must not wait."""
+        self._also = call
 
     def set_disabled(self, detectors: tuple[str, ...]) -> None:
         """These detectors are switched off now, all others on."""
@@ -261,6 +266,8 @@ class Pipeline:
             count_examined(self._metrics, room, examined)
             if self._recorder is not None:
                 self._recorder.take(room, observations)
+        if self._also is not None:
+            self._also(examined)
         self._metrics.frame_age_seconds.observe(time.monotonic() - frame.received_s)
         self._mailbox.done(frame)
 

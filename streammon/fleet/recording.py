@@ -160,6 +160,7 @@ class RecordTopic:
 class _Seen:
     room: Room
     observations: Sequence[Observation]
+    shadow: str | None = None
 
 
 class Recorder:
@@ -176,11 +177,14 @@ class Recorder:
         for track in self._tracks:
             track.start()
 
-    def take(self, room: Room, observations: Sequence[Observation]) -> None:
-        """What was seen in one frame. Never waits: where a place is too slow, it does not get the frame."""
+    def take(self, room: Room, observations: Sequence[Observation], shadow: str | None = None) -> None:
+        """What was seen in one frame; by a model on trial, where `shadow` names its version.
+
+        Never waits: where a place is too slow, it does not get the frame.
+        """
         if observations:
             for track in self._tracks:
-                track.take(_Seen(room=room, observations=observations))
+                track.take(_Seen(room=room, observations=observations, shadow=shadow))
 
     def close(self) -> bool:
         """Writes what waits and stops; False where that took too long. May be called twice."""
@@ -241,9 +245,7 @@ class _Track:
 
     def _write(self, batch: Sequence[_Seen]) -> bool:
         """False where the place takes nothing now, and should be left alone for a while."""
-        written = self._place.write(
-            [RecordLine(room_id=seen.room.room_id, line=encode_frame(seen.room, seen.observations)) for seen in batch]
-        )
+        written = self._place.write([_line(seen) for seen in batch])
         self._dropped.inc(len(batch) - written.count)
         if written.reason is not None and not self._failing:
             _log.error("%s: not all is recorded: %s", self._place.name, written.reason)
@@ -251,6 +253,10 @@ class _Track:
             _log.info("%s: recording again", self._place.name)
         self._failing = written.reason is not None
         return written.count > 0
+
+
+def _line(seen: _Seen) -> RecordLine:
+    return RecordLine(room_id=seen.room.room_id, line=encode_frame(seen.room, seen.observations, seen.shadow))
 
 
 def build_recorder(records: RecordsConfig, kafka: KafkaConfig, metrics: Metrics) -> Recorder | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from threading import Lock
 
 from streammon.detect.runtime.runtime import Runtime
@@ -27,10 +27,15 @@ def count_examined(metrics: Metrics, room: Room, examined: Examined) -> None:
         metrics.room_provider_seconds.labels(room_id, tenant).inc(cost.provider_s)
 
 
-def export_models(metrics: Metrics, runtime: Runtime) -> None:
-    """Which provider each model runs on, as it turned out."""
+def export_models(metrics: Metrics, runtime: Runtime, current: Collection[tuple[str, str]] | None = None) -> None:
+    """Which provider each model runs on, as it turned out.
+
+    `current` are those that detectors run, by name and sha256, where others are open as well; None where not.
+    """
+    metrics.model_info.clear()
     for model in runtime.models():
-        metrics.model_info.labels(model.model, model.provider, model.sha256).set(1)
+        if current is None or (model.model, model.sha256) in current:
+            metrics.model_info.labels(model.model, model.provider, model.sha256).set(1)
 
 
 def export_engine(metrics: Metrics, engine: Engine) -> None:

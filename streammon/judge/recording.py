@@ -17,7 +17,10 @@ _MOST_PROBLEMS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedLook:
-    """One detector's look at the frame; see Observation."""
+    """One detector's look at the frame; see Observation.
+
+    `shadow` names the version of a model that looked beside the detector's own, for trial; None where its own looked.
+    """
 
     detector: str
     labels: tuple[str, ...]
@@ -25,6 +28,7 @@ class RecordedLook:
     detections: tuple[Detection, ...] = ()
     unexamined: Unexamined | None = None
     of_frame: bool = True
+    shadow: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,7 @@ class RecordedFrame:
             raise ValueError("every `score` should be from 0 to 1")
 
     def observations(self) -> list[Observation]:
-        """What a judge is fed."""
+        """What a judge is fed: nothing of a model on trial."""
         return [
             Observation(
                 room_id=self.room_id,
@@ -62,11 +66,15 @@ class RecordedFrame:
                 of_frame=look.of_frame,
             )
             for look in self.looks
+            if look.shadow is None
         ]
 
 
-def encode_frame(room: Room, observations: Sequence[Observation]) -> bytes:
-    """The line, without its end, of one frame's observations: at least one, all of one room and one moment."""
+def encode_frame(room: Room, observations: Sequence[Observation], shadow: str | None = None) -> bytes:
+    """The line, without its end, of one frame's observations: at least one, all of one room and one moment.
+
+    `shadow` is the version of the model on trial that they are of; None for the detectors' own.
+    """
     first = observations[0]
     frame = RecordedFrame(
         room_id=room.room_id,
@@ -82,6 +90,7 @@ def encode_frame(room: Room, observations: Sequence[Observation]) -> bytes:
                 detections=observation.detections,
                 unexamined=observation.unexamined,
                 of_frame=observation.of_frame,
+                shadow=shadow,
             )
             for observation in observations
         ),

@@ -41,6 +41,9 @@ class Replay:
     def run(self, frames: Iterable[RecordedFrame]) -> Iterator[ViolationEvent]:
         """The events of the frames, as they come. At the end of the frames what is open ends as `stopped`."""
         for frame in frames:
+            observations = frame.observations()
+            if not observations:  # only a model on trial has looked
+                continue
             self.frames += 1
             now = Now(monotonic_s=frame.at_s, utc=frame.moment.received_at)
             room = self._rooms.get(frame.room_id)
@@ -49,7 +52,7 @@ class Replay:
                     yield from room.judge.close(EndReason.STOPPED, room.now)
                 room = self._open(frame, 1 if room is None else room.epoch + 1, now)
             yield from self._pass_time(room, now)
-            yield from room.judge.observe_frame(frame.observations(), now)
+            yield from room.judge.observe_frame(observations, now)
         for room in self._rooms.values():
             yield from room.judge.close(EndReason.STOPPED, room.now)
 

@@ -1,4 +1,4 @@
-"""Who may ask for what changes something: whoever is on this machine, or has the token."""
+"""Who may speak to the monitor by HTTP: this machine, or who shows the token."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def may_serve(host: str, token: str | None) -> bool:
 
 
 def stranger(request: Request, token: str | None) -> Response | None:
-    """What to answer whoever may not ask this: 401, 403 or 415. None where they may.
+    """The refusal of who may not speak here.
 
     Without a token a web page that somebody on this machine has open is the danger: it can send what is not JSON to any
-    address, and by DNS rebinding JSON to ours, but then under its own host name.
+    address (see `not_json`), and by DNS rebinding anything to ours, but then under its own host name.
     """
     if token is not None:
         # Starlette reads headers as Latin-1, so this gives the bytes as they came.
@@ -43,5 +43,10 @@ def stranger(request: Request, token: str | None) -> Response | None:
             return refused(401, "needs `Authorization: Bearer` with the token", {"www-authenticate": "Bearer"})
     elif not is_loopback(request.url.hostname or ""):
         return refused(403, "should be asked by a loopback address, or `http.token` be set")
+    return None
+
+
+def not_json(request: Request) -> Response | None:
+    """The refusal of what changes something and does not call itself JSON, which a web page may not send elsewhere."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return None if media_type == "application/json" else refused(415, "should be `Content-Type: application/json`")

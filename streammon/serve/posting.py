@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from streammon.serve.guard import stranger
+from streammon.serve.guard import not_json, stranger
 from streammon.serve.requests import read_body, refused
 
 
@@ -22,7 +22,7 @@ def posting(
     """
 
     async def post(request: Request) -> Response:
-        refusal = stranger(request, token)
+        refusal = stranger(request, token) or not_json(request)
         if refusal is not None:
             return refusal
         room_id = request.path_params["room_id"]

@@ -187,6 +187,18 @@ def test_an_override_of_no_model_is_told(quick: Path, caplog: pytest.LogCaptureF
     assert [record.message for record in caplog.records] == ["detect.models names what is not running: quikc"]
 
 
+def test_a_file_that_stands_in_for_another_runs_where_that_would(
+    slow: Path, quick: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    runtime = make(models={"usual": {"threads": 1}, "slow": {"provider": "tensorrt"}})
+    with pytest.raises(ProviderUnavailable, match="tensorrt"):
+        runtime.open(quick, "slow")
+    assert runtime.open(slow, "usual").name == "slow"
+    with caplog.at_level(logging.WARNING):
+        runtime.warmed_up()
+    assert [record.message for record in caplog.records] == ["detect.models names what is not running: slow"]
+
+
 def test_the_cpu_compiles_nothing_to_keep(quick: Path, tmp_path: Path) -> None:
     runtime = make(blobs=tmp_path / "blobs")
     runtime.open(quick).run(rows(1))

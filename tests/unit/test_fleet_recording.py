@@ -138,3 +138,14 @@ def test_rooms_stand_side_by_side(tmp_path: Path) -> None:
         recorder.take(replace(room(room_id), interval_s=0.5), observations)
     recorder.close()
     assert [(f.room_id, f.interval_s) for f in read_recording(tmp_path / "r.jsonl")] == [("r1", 0.5), ("r2", 0.5)]
+
+
+def test_what_a_model_on_trial_saw_names_its_version(tmp_path: Path) -> None:
+    recorder = to_file(tmp_path / "r.jsonl", 10_000, 1, metrics())
+    recorder.start()
+    recorder.take(room(), seen(1.0))
+    recorder.take(room(), seen(1.0), "new.onnx@0123")
+    recorder.close()
+    frames = list(read_recording(tmp_path / "r.jsonl"))
+    assert [look.shadow for frame in frames for look in frame.looks] == [None, "new.onnx@0123"]
+    assert frames[1].observations() == []

@@ -17,7 +17,7 @@ LAYERS = ("leaves", "bus", "models", "ingest", "detect", "judge", "deliver", "se
 # Within a folder that has folders of its own, the same.
 INNER = {
     "ingest": ("source", "moves", "net", "config", "sampling", "hls", "media", "rooms"),
-    "detect": ("detector", "config", "runtime", "change", "custom", "detectors", "registry", "scheduling"),
+    "detect": ("detector", "config", "runtime", "change", "custom", "detectors", "registry", "scheduling", "shadow"),
 }
 DOORS = {
     "kafka": "streammon.bus",

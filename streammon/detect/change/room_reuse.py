@@ -19,14 +19,14 @@ class RoomReuse:
     """Takes each frame's print once, and keeps it until the judge has seen what came of the frame."""
 
     def __init__(self, config: ReuseConfig) -> None:
-        self._enabled = config.enabled
+        self._config = config
         self._reuse = Reuse(config)
         self._open: OrderedDict[tuple[str, int, int], PicturePrint] = OrderedDict()
         self._lock = Lock()
 
     def unchanged(self, frame: Frame, due: Collection[str], now_s: float) -> Collection[str]:  # noqa: ARG002
         """Those of the detectors in `due` that would see nothing new in the frame. Ages are counted between frames."""
-        if not self._enabled:
+        if not self._config.enabled:
             return ()
         picture, session = print_of(frame.image), frame.moment.session
         with self._lock:
@@ -49,6 +49,15 @@ class RoomReuse:
         """The room is over, or what is judged in it has changed."""
         with self._lock:
             self._reuse.forget(room_id)
+
+    def forget_all(self) -> None:
+        """A detector sees otherwise from now on: of no room may anything be reused that was seen before.
+
+        Nor what is seen of frames that are on their way now: an old model may look at them.
+        """
+        with self._lock:
+            self._open.clear()
+            self._reuse = Reuse(self._config)
 
 
 def _key(frame: Frame) -> tuple[str, int, int]:

@@ -34,7 +34,7 @@ class RunningModel:
 class Runtime:
     """Opens the models by one configuration; those on one provider share its gate.
 
-    Opening, `warmed_up` and `utilisation` are for one thread, runs and `limit` for all.
+    Opening and `warmed_up` are for one thread at a time, `utilisation` for one, runs and `limit` for all.
     """
 
     def __init__(
@@ -56,29 +56,32 @@ class Runtime:
         self._lock = threading.Lock()
         self._gates: dict[str, Gate] = {}
         self._sessions: list[Session] = []
+        self._placed: set[str] = set()
         self._told: dict[str, tuple[float, float]] = {}
 
-    def open(self, path: Path) -> Session:
-        """The session of the model whose file this is; `detect.models` goes by the file's name without its ending.
+    def open(self, path: Path, place: str | None = None) -> Session:
+        """The session of the model whose file this is.
 
-        Raises what `open_model` raises.
+        `place` is its name in `detect.models`; None takes the file's without its ending. Raises what `open_model`
+        raises.
         """
-        own = self._config.models.get(path.stem, ModelPlace())
+        name = place if place is not None else path.stem
+        own = self._config.models.get(name, ModelPlace())
         asked = own.provider if own.provider is not None else self._config.provider
         opened = open_model(path, asked, lambda provider: self._place(provider, own), self._blobs)
         session = Session(opened, self._gate(opened.provider), self._limits)
         with self._lock:
             self._sessions.append(session)
+            self._placed.add(name)
         return session
 
     def warmed_up(self) -> None:
         """What is open has run in every shape: new shapes are told from here on, and compiled blobs trusted."""
-        models = self._open_sessions()
-        for session in models:
+        for session in self._open_sessions():
             session.warmed_up()
         if self._blobs is not None:
             self._blobs.settle()
-        if unmatched := sorted(set(self._config.models) - {session.name for session in models}):
+        if unmatched := sorted(set(self._config.models) - self._placed):
             log.warning("detect.models names what is not running: %s", ", ".join(unmatched))
 
     def limit(self, seconds: float) -> AbstractContextManager[None]:

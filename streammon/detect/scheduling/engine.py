@@ -56,7 +56,6 @@ class Engine:
         workers = settings.workers if settings.workers is not None else usable_cores() + 1
         enough = max(2 * max(lane.max_batch for lane in lanes), workers + 1)
         inside = settings.max_in_flight if settings.max_in_flight is not None else enough
-        self._detectors = tuple(detectors)
         self._longest_s = _ALIVE_S + GIVE_UP_AT * max(lane.max_seconds for lane in lanes)
         self._admission = Admission(sources, settings.review_share)
         self._load = Load(workers, [lane.parallel for lane in lanes])
@@ -68,7 +67,8 @@ class Engine:
     @property
     def detectors(self) -> tuple[Detector, ...]:
         """In the order of the observations."""
-        return self._detectors
+        with self._shared.changed:
+            return self._shared.scheduler.detectors()
 
     @property
     def failure(self) -> StreammonError | None:
@@ -91,7 +91,7 @@ class Engine:
 
     def warm_up(self) -> None:
         """Makes every detector ready to answer at its usual speed. Before `start`. Raises what a detector raises."""
-        for detector in self._detectors:
+        for detector in self.detectors:
             started_s = self._shared.hooks.clock()
             detector.warm_up()
             took_s = self._shared.hooks.clock() - started_s
@@ -103,6 +103,24 @@ class Engine:
         self._dispatcher.round_s = now_s
         self._crew.start(now_s)
         self._dispatcher.thread.start()
+
+    def replace(self, name: str, detector: Detector) -> Detector:
+        """From its next batch on the detector of this name is another, which is warm and has the same name. Any thread.
+
+        Batches that run end with the one before, which is returned and is the caller's to close once it is not in use.
+        If it was disabled, the new one is not. Raises KeyError where no detector has the name.
+        """
+        with self._shared.changed:
+            before = self._shared.scheduler.replace(name, detector)
+            self._shared.wake()
+        self._shared.tell()
+        return before
+
+    def in_use(self, detector: Detector) -> bool:
+        """Whether a batch of this detector runs or hangs; one that was replaced will have none at some time."""
+        with self._shared.changed:
+            hung = (worker.batch for worker in self._crew.given_up())
+            return self._shared.scheduler.runs(detector) or any(one and one.detector is detector for one in hung)
 
     def wake(self) -> None:
         """A source has something new. Any thread; takes the engine's lock for an instant."""
@@ -153,8 +171,8 @@ class Engine:
         ended = self._crew.join(max(0.0, until_s - time.monotonic())) and not self._dispatcher.thread.is_alive()
         with self._shared.changed:
             left = [*self._crew.running(), *self._crew.given_up()]
-            in_use = {worker.batch.lane.detector for worker in left if worker.batch is not None}
-        for detector in self._detectors:
+            in_use = {worker.batch.detector for worker in left if worker.batch is not None}
+        for detector in self.detectors:
             if detector not in in_use:
                 detector.close()
         return ended and not left

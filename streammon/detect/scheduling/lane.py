@@ -21,14 +21,21 @@ _PATIENCE_S = 2.0
 class Batch:
     """Frames that a detector is shown at once, and what the gates of each found.
 
-    `given_up`: it did not come back in time, and nobody waits for it.
+    `detector` is its lane's when it started, whatever that is by now. `given_up`: it did not come back in time, and
+    nobody waits for it.
     """
 
     lane: Lane
+    detector: Detector
     frames: tuple[Admitted, ...]
     started_s: float
     found: tuple[Found, ...] = ()
     given_up: bool = False
+
+    @property
+    def current(self) -> bool:
+        """Whether its detector is its lane's still."""
+        return self.detector is self.lane.detector
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +52,17 @@ class Lane:
     """One detector's: first come, first served, but what failed in company goes first, and alone."""
 
     def __init__(self, detector: Detector, schedule: DetectorSchedule, engine: EngineConfig) -> None:
-        own_batch, own_parallel = max_batch_of(detector), parallel_of(detector)
         self.detector = detector
         self.name = detector.name
         self.every_s = schedule.every
         self.max_seconds = schedule.max_seconds
-        self.max_batch = own_batch if schedule.max_batch is None else schedule.max_batch
-        self.parallel = own_parallel if schedule.parallel is None else schedule.parallel
+        self.max_batch = max_batch_of(detector) if schedule.max_batch is None else schedule.max_batch
+        self.parallel = parallel_of(detector) if schedule.parallel is None else schedule.parallel
         self.health = Health(engine)
         self.failing = False
         self.seconds_per_frame = 0.0
-        self._max_wait_s = engine.max_wait
+        self._schedule = schedule
+        self._engine = engine
         self._alone: deque[_Waiting] = deque()
         self._waiting: deque[_Waiting] = deque()
         self._running: list[Batch] = []
@@ -75,9 +82,20 @@ class Lane:
         the most urgent frame; of those equally urgent the cheapest, so that a cascade runs from cheap to dear.
         """
         first = self._next()
-        waited = now_s - min(one.since_s for one in first) >= self._max_wait_s
+        waited = now_s - min(one.since_s for one in first) >= self._engine.max_wait
         ripe = waited or bool(self._alone) or len(first) >= self.max_batch
         return not ripe, min(one.wanted_s for one in first), self.seconds_per_frame
+
+    def replace(self, detector: Detector) -> Detector:
+        """From its next batch on the lane has this detector, whose health starts anew. Returns the one before.
+
+        Whatever it gains from, no more of its batches run at once than of the one before: the engine counts on that.
+        """
+        before, self.detector = self.detector, detector
+        self.max_batch = max_batch_of(detector) if self._schedule.max_batch is None else self._schedule.max_batch
+        self.health = Health(self._engine)
+        self.failing = False
+        return before
 
     def put(self, frame: Admitted, now_s: float) -> None:
         """A frame waits for the detector from now on."""
@@ -93,7 +111,8 @@ class Lane:
         queue = self._alone or self._waiting
         for _ in first:
             queue.popleft()
-        batch = Batch(lane=self, frames=tuple(one.frame for one in first), started_s=now_s)
+        frames = tuple(one.frame for one in first)
+        batch = Batch(lane=self, detector=self.detector, frames=frames, started_s=now_s)
         self._running.append(batch)
         return batch
 
@@ -117,6 +136,10 @@ class Lane:
     def overstayed(self, now_s: float, share: float) -> list[Batch]:
         """The batches that run for longer than this share of what they may."""
         return [batch for batch in self._running if now_s - batch.started_s > share * self.max_seconds]
+
+    def runs(self, detector: Detector) -> bool:
+        """Whether a batch of this detector runs, those that were given up excepted."""
+        return any(batch.detector is detector for batch in self._running)
 
     def busy_s(self, now_s: float) -> float:
         """Seconds for which its batches have run since the start, those that still do included."""

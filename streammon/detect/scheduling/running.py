@@ -63,7 +63,7 @@ def run(batch: Batch, runtime: Runtime) -> Run:
 
 
 def _detect(batch: Batch) -> Sequence[tuple[Detection, ...]]:
-    detector = batch.lane.detector
+    detector = batch.detector
     frames = [admitted.request.frame for admitted in batch.frames]
     if isinstance(detector, InformedDetector):
         found = detector.detect_in(frames, batch.found)

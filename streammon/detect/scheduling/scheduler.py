@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from streammon.detect.config import EngineConfig
+from streammon.detect.detector import Detector
 from streammon.detect.scheduling.cadence import Cadence
 from streammon.detect.scheduling.gates import Gates, Verdict
 from streammon.detect.scheduling.inflight import Admitted, InFlight
@@ -88,20 +89,17 @@ class Scheduler:
         """A batch came back with what is in each of its frames."""
         lane = batch.lane
         self._end(batch, cost, now_s)
-        if lane.failing:
-            lane.failing = False
-            log.warning("detector %s works again", lane.name)
-        if lane.health.succeeded(now_s):
-            self.changes.append(HealthChange(detector=lane.name, why=None))
+        if batch.current:
+            self._count_success(lane, now_s)
         for frame, detections in zip(batch.frames, found, strict=True):
-            self._settle(frame, lane, examined_by(lane.detector, frame.request.frame, detections), now_s)
+            self._settle(frame, lane, examined_by(batch.detector, frame.request.frame, detections), now_s)
 
     def failed(self, batch: Batch, why: str, cost: Cost, now_s: float) -> None:
         """A batch came to nothing: each of its frames is tried once more, alone, unless it has been."""
         self._end(batch, cost, now_s)
         again = [frame for frame in batch.frames if batch.lane.name not in frame.retried]
         lost = [frame for frame in batch.frames if batch.lane.name in frame.retried]
-        self._count_failures(batch.lane, why, len(lost), now_s)
+        self._count_failures(batch, why, len(lost), now_s)
         self._lose(batch.lane, again, lost, now_s)
 
     def give_up(self, batch: Batch, now_s: float) -> None:
@@ -110,9 +108,26 @@ class Scheduler:
         self._end(batch, Cost(), now_s)
         alone = len(batch.frames) == 1
         why = f"it hangs: no answer in {now_s - batch.started_s:.1f} s"
-        self._count_failures(batch.lane, why, self._weight_of_hanging, now_s)
+        self._count_failures(batch, why, self._weight_of_hanging, now_s)
         again, lost = ([], list(batch.frames)) if alone else (list(batch.frames), [])
         self._lose(batch.lane, again, lost, now_s)
+
+    def replace(self, name: str, detector: Detector) -> Detector:
+        """A lane's batches have this detector from the next one on. Returns the one before; raises KeyError."""
+        lane = self._lanes[name]
+        rested = not lane.health.enabled
+        before = lane.replace(detector)
+        if rested:
+            self.changes.append(HealthChange(detector=name, why=None))
+        return before
+
+    def detectors(self) -> tuple[Detector, ...]:
+        """Those of the lanes, in their order."""
+        return tuple(lane.detector for lane in self._lanes.values())
+
+    def runs(self, detector: Detector) -> bool:
+        """Whether a batch of this detector runs, those that were given up excepted."""
+        return any(lane.runs(detector) for lane in self._lanes.values())
 
     def overstayed(self, now_s: float, share: float) -> list[Batch]:
         """The batches that run for longer than this share of what their detectors may take."""
@@ -149,7 +164,17 @@ class Scheduler:
         for frame in batch.frames:
             frame.charge(batch.lane.name, cost.split(len(batch.frames)))
 
-    def _count_failures(self, lane: Lane, why: str, failures: int, now_s: float) -> None:
+    def _count_success(self, lane: Lane, now_s: float) -> None:
+        if lane.failing:
+            lane.failing = False
+            log.warning("detector %s works again", lane.name)
+        if lane.health.succeeded(now_s):
+            self.changes.append(HealthChange(detector=lane.name, why=None))
+
+    def _count_failures(self, batch: Batch, why: str, failures: int, now_s: float) -> None:
+        lane = batch.lane
+        if not batch.current:  # its detector has been replaced meanwhile, by one that is not to blame
+            return
         if not lane.failing:
             lane.failing = True
             log.error("detector %s fails: %s", lane.name, why)
