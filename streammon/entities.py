@@ -114,19 +114,37 @@ class Box:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeywordHit:
-    """A listed word found in a text. `span` is [start, end) in characters of the text as it was read."""
+    """A listed word found in a text, or a contact, whose `list` is `contacts` and `word` what it amounts to.
+
+    `span` is [start, end) in characters of the text as it was read.
+    """
 
     word: str
     list: str
     span: tuple[int, int]
 
 
+class CodeKind(StrEnum):
+    """What a code asks of who scans it.
+
+    url: to open an address. contact: to call, write to or befriend somebody. payment: to pay. wifi: to join a network.
+    text: to read, or anything else.
+    """
+
+    URL = "url"
+    CONTACT = "contact"
+    PAYMENT = "payment"
+    WIFI = "wifi"
+    TEXT = "text"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QrReading:
-    """A code's decoded payload, and whether the policy allows it."""
+    """A code's decoded payload, whether the policy allows it, and what it is for; None before it was judged."""
 
     payload: str
     allowed: bool = False
+    kind: CodeKind | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -164,7 +164,10 @@ class ViolationEvent:
     category: str
     label: str
     label_code: int
-    subject: Annotated[str | None, Meta(description="The person, the code's payload, the keyword list, or nothing.")]
+    subject: Annotated[
+        str | None,
+        Meta(description="The person, the code's payload, the keyword list, the kind of contact, or nothing."),
+    ]
     taxonomy_version: str
     confidence: Ratio
     peak_confidence: Ratio

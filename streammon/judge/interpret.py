@@ -1,22 +1,18 @@
-"""Gives readings their meaning under a policy: text becomes keyword hits, an allowed code becomes nothing."""
+"""Gives readings their meaning under a policy: text becomes keyword hits and contacts, an allowed code nothing."""
 
 from __future__ import annotations
 
 import hashlib
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
-from streammon.entities import Detection, QrReading, Source
+from streammon.entities import Detection, KeywordHit, QrReading, Source
+from streammon.judge.codes import allowed, kind_of
+from streammon.judge.contacts.contact import Contact, ContactKind
+from streammon.judge.contacts.finder import CONTACT_LABEL
 from streammon.judge.keywords import Match
 from streammon.judge.policy import Policy, TextPolicy
-from streammon.judge.policy_file import ascii_domain
-
-# Strict on purpose: what browsers and scanners read differently (user@host, backslashes, escapes in the host, several
-# lines) is not an address that anybody should be able to have allowed.
-_ADDRESS = re.compile(r"https?://([\w.-]+)(?::[0-9]*)?(?:[/?#]\S*)?", re.IGNORECASE)
 
 
 def interpret(detections: Iterable[Detection], policy: Policy) -> list[Detection]:
@@ -28,6 +24,7 @@ def interpret(detections: Iterable[Detection], policy: Policy) -> list[Detection
     for detection in detections:
         if detection.source is Source.TEXT:
             found += _keyword_hits(detection, policy)
+            found += _contact_hits(detection, policy)
         elif detection.qr is not None:
             found += _code(detection, detection.qr, policy)
         else:
@@ -62,15 +59,23 @@ def _keyword_hits(line: Detection, policy: Policy) -> list[Detection]:
     ]
 
 
+def _contact_hits(line: Detection, policy: Policy) -> list[Detection]:
+    if policy.contacts is None:
+        return []
+    by_kind: dict[ContactKind, list[Contact]] = defaultdict(list)
+    for contact in policy.contacts.find(line.text or ""):
+        by_kind[contact.kind].append(contact)
+    return [
+        replace(line, label=CONTACT_LABEL, subject=kind.value, keywords=tuple(_hit(contact) for contact in contacts))
+        for kind, contacts in by_kind.items()
+    ]
+
+
+def _hit(contact: Contact) -> KeywordHit:
+    return KeywordHit(word=contact.value, list="contacts", span=contact.span)
+
+
 def _code(detection: Detection, qr: QrReading, policy: Policy) -> list[Detection]:
-    allowed = _within(qr.payload, policy.qr_allow_domains)
-    return [] if allowed else [detection]
-
-
-def _within(payload: str, domains: tuple[str, ...]) -> bool:
-    """Whether a payload is a web address on one of the domains or below it."""
-    address = _ADDRESS.fullmatch(payload.strip())
-    if address is None:
-        return False
-    host = ascii_domain(unicodedata.normalize("NFKC", address[1]).rstrip("."))
-    return any(host == domain or host.endswith(f".{domain}") for domain in domains)
+    if allowed(qr.payload, policy.qr_allow_domains, policy.qr_deny_domains):
+        return []
+    return [replace(detection, qr=replace(qr, kind=kind_of(qr.payload)))]

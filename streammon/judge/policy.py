@@ -9,6 +9,7 @@ from pathlib import Path
 
 from streammon.entities import Box, Detection, Room
 from streammon.events import Verdict
+from streammon.judge.contacts.finder import ContactFinder
 from streammon.judge.keywords import KeywordMatcher
 
 _RANK = {Verdict.PASS: 0, Verdict.REVIEW: 1, Verdict.BLOCK: 2}
@@ -134,6 +135,8 @@ class Policy:
     matcher: KeywordMatcher
     qr_allow_domains: tuple[str, ...]
     blind_after_s: float
+    qr_deny_domains: tuple[str, ...] = ()
+    contacts: ContactFinder | None = None
     grace_s: float = 0.0
     text: TextPolicy = TextPolicy.FULL
     combinations: tuple[Combination, ...] = ()

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from streammon.config import FilePath, Seconds, Section
 from streammon.errors import ConfigError
+from streammon.judge.contacts.contact import ContactKind
+from streammon.judge.contacts.regions import known_region
+from streammon.judge.domains import ascii_domain
 from streammon.judge.keywords import read_keyword_list
 from streammon.judge.policy import TextPolicy
 from streammon.taxonomy import load_taxonomy
 
 _COUNT_IN = re.compile(r"(\d{1,9})\s+in\s+(\S+)", re.ASCII)
 _DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)*")
+
+Name = TypeVar("Name", bound=str)
 
 
 def _known_label(name: str) -> str:
@@ -40,12 +45,6 @@ def _keyword_file(path: Path, info: ValidationInfo) -> Path:
     return path
 
 
-def ascii_domain(name: str) -> str:
-    """A domain as DNS knows it: lower case, other scripts' labels as `xn--…` (RFC 3492). Maps no letter to another."""
-    labels = name.lower().split(".")
-    return ".".join(x if x.isascii() else f"xn--{x.encode('punycode').decode()}" for x in labels)
-
-
 def _domain(name: str) -> str:
     if _DOMAIN.fullmatch(name) is None:
         raise ValueError("should be a domain such as example.com, without scheme, port, path or wildcard")
@@ -56,7 +55,7 @@ def _off(value: object) -> object:
     return None if value == "off" else value
 
 
-def _some(names: tuple[str, ...]) -> tuple[str, ...]:
+def _some(names: tuple[Name, ...]) -> tuple[Name, ...]:
     if not names:
         raise ValueError("should name at least one")
     return names
@@ -201,10 +200,26 @@ class KeywordFile(Section):
     label: LeafLabel
 
 
-class QrSpec(Section):
-    """Which codes are no violation: those that lead to one of these domains or below it."""
+Domain = Annotated[str, AfterValidator(_domain)]
 
-    allow_domains: tuple[Annotated[str, AfterValidator(_domain)], ...] = ()
+
+class QrSpec(Section):
+    """Which codes are no violation: those that lead to an allowed domain or below it, and name no denied one."""
+
+    allow_domains: tuple[Domain, ...] = ()
+    deny_domains: tuple[Domain, ...] = ()
+
+
+class ContactsSpec(Section):
+    """Which contacts and links are looked for in lines of text; found ones are advertising.contact.
+
+    `regions`: whose telephone numbers are known without a country's code. `allow_domains`: links to these are none.
+    """
+
+    enabled: bool = False
+    regions: Annotated[tuple[Annotated[str, AfterValidator(known_region)], ...], Field(max_length=16)] = ("CN",)
+    kinds: Annotated[tuple[ContactKind, ...], AfterValidator(_some)] = tuple(ContactKind)
+    allow_domains: tuple[Domain, ...] = ()
 
 
 class PolicyFile(Section):
@@ -217,6 +232,7 @@ class PolicyFile(Section):
     combine: tuple[CombineSpec, ...] = ()
     keywords: tuple[KeywordFile, ...] = ()
     qr: QrSpec = QrSpec()
+    contacts: ContactsSpec = ContactsSpec()
     ignore_regions: tuple[RegionSpec, ...] = Field(default=(), max_length=100)
     exempt: tuple[ExemptSpec, ...] = ()
     text: TextPolicy = TextPolicy.FULL

@@ -10,6 +10,7 @@ from typing import Any
 from streammon.config import line_of, load_yaml
 from streammon.entities import Box
 from streammon.errors import ConfigError, Problem
+from streammon.judge.contacts.finder import CONTACT_LABEL, ContactFinder
 from streammon.judge.keywords import KeywordMatcher, read_keyword_list
 from streammon.judge.policy import (
     NEVER_STORED,
@@ -22,7 +23,15 @@ from streammon.judge.policy import (
     Region,
     Rule,
 )
-from streammon.judge.policy_file import CombineSpec, EscalateSpec, ExemptSpec, PolicyFile, RegionSpec, RuleSpec
+from streammon.judge.policy_file import (
+    CombineSpec,
+    ContactsSpec,
+    EscalateSpec,
+    ExemptSpec,
+    PolicyFile,
+    RegionSpec,
+    RuleSpec,
+)
 from streammon.taxonomy import load_taxonomy
 
 
@@ -41,6 +50,8 @@ def load_policy(path: Path) -> Policy:
         rules=rules,
         matcher=KeywordMatcher([read_keyword_list(entry.file, entry.label) for entry in written.keywords]),
         qr_allow_domains=written.qr.allow_domains,
+        qr_deny_domains=written.qr.deny_domains,
+        contacts=_contacts(written.contacts),
         blind_after_s=written.blind_after,
         grace_s=written.grace,
         text=written.text,
@@ -62,7 +73,12 @@ def _unheard(path: Path, written: PolicyFile, rules: Mapping[str, Rule]) -> list
     """What is looked for under a label that the policy never reports."""
     lists = [("keywords", index, entry.label, "its words") for index, entry in enumerate(written.keywords)]
     combined = [("combine", index, entry.label, "the combination") for index, entry in enumerate(written.combine)]
-    return [
+    problems = []
+    if written.contacts.enabled and CONTACT_LABEL not in rules:
+        reason = f"{CONTACT_LABEL} has no threshold under `labels`, so contacts would never be reported"
+        line = line_of(path, ("contacts", "enabled"))
+        problems.append(Problem(file=str(path), line=line, key="contacts.enabled", reason=reason))
+    return problems + [
         Problem(
             file=str(path),
             line=line_of(path, (section, index, "label")),
@@ -135,6 +151,12 @@ def _escalation(spec: EscalateSpec | None) -> Escalation | None:
         to_block=spec.verdict is not None,
         actions=spec.actions,
     )
+
+
+def _contacts(spec: ContactsSpec) -> ContactFinder | None:
+    if not spec.enabled:
+        return None
+    return ContactFinder(regions=spec.regions, kinds=frozenset(spec.kinds), allow_domains=spec.allow_domains)
 
 
 def _combination(spec: CombineSpec) -> Combination:

@@ -9,6 +9,8 @@ from typing import Any
 
 from streammon.entities import Detection, Moment, Observation, Outcome, QrReading, Room, Source
 from streammon.events import AuditEvent, FeedbackAction, Monitor, ViolationEvent
+from streammon.judge.contacts.finder import ContactFinder
+from streammon.judge.domains import ascii_domain
 from streammon.judge.feedback import Feedback
 from streammon.judge.keywords import KeywordList, KeywordMatcher
 from streammon.judge.policy import (
@@ -22,7 +24,7 @@ from streammon.judge.policy import (
     Rule,
     TextPolicy,
 )
-from streammon.judge.policy_file import HitsIn, ascii_domain
+from streammon.judge.policy_file import HitsIn
 from streammon.judge.room import Now, RoomJudge
 
 AT = datetime(2025, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -124,6 +126,8 @@ def policy(
     *,
     lists: Sequence[KeywordList] = (),
     allow_domains: Sequence[str] = (),
+    deny_domains: Sequence[str] = (),
+    contacts: ContactFinder | None = None,
     blind_after_s: float = 60.0,
     grace_s: float = 0.0,
     text: TextPolicy = TextPolicy.FULL,
@@ -137,6 +141,8 @@ def policy(
         rules=rules,
         matcher=KeywordMatcher(lists),
         qr_allow_domains=tuple(ascii_domain(domain) for domain in allow_domains),
+        qr_deny_domains=tuple(ascii_domain(domain) for domain in deny_domains),
+        contacts=contacts,
         blind_after_s=blind_after_s,
         grace_s=grace_s,
         text=text,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from streammon.entities import CodeKind, KeywordHit
+from streammon.judge.contacts.finder import ContactFinder
 from streammon.judge.interpret import interpret
 from streammon.judge.policy import TextPolicy
 from tests.unit.judging import ADULT, CODE, CONTACT, code, combination, keywords, line, picture, policy, rule
@@ -156,3 +158,47 @@ def test_what_is_no_web_address_is_a_violation(payload: str) -> None:
 
 def test_without_allowed_domains_every_code_is_a_violation() -> None:
     assert interpret([code("https://example.com")], policy(EVERYTHING)) != []
+
+
+def test_a_denied_domain_is_a_violation_below_an_allowed_one() -> None:
+    judging = policy(EVERYTHING, allow_domains=["example.com"], deny_domains=["bad.example.com"])
+    payloads = ["https://example.com/", "https://bad.example.com/", "https://example.com/?to=bad.example.com"]
+    assert [d.subject for d in interpret([code(payload) for payload in payloads], judging)] == payloads[1:]
+
+
+@pytest.mark.parametrize(
+    ("payload", "kind"),
+    [("https://evil.net/", CodeKind.URL), ("wxp://f2f0", CodeKind.PAYMENT), ("加微信 abc", CodeKind.TEXT)],
+)
+def test_a_code_says_what_it_is_for(payload: str, kind: CodeKind) -> None:
+    (found,) = interpret([code(payload)], policy(EVERYTHING))
+    assert found.qr is not None
+    assert (found.qr.kind, found.subject) == (kind, payload)
+
+
+SAID = "加薇 abc12345 或 13800138000"
+
+
+def test_contacts_in_a_line_are_one_detection_per_kind_beside_the_lists() -> None:
+    judging = policy(EVERYTHING, lists=[keywords("加薇")], contacts=ContactFinder())
+    assert [(d.label, d.subject, d.text, d.keywords) for d in interpret([line(SAID)], judging)] == [
+        (CONTACT, "contact", SAID, (KeywordHit(word="加薇", list="contact", span=(0, 2)),)),
+        (CONTACT, "wechat", SAID, (KeywordHit(word="abc12345", list="contacts", span=(3, 11)),)),
+        (CONTACT, "phone", SAID, (KeywordHit(word="+8613800138000", list="contacts", span=(14, 25)),)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line_text", "words"),
+    [(TextPolicy.FULL, SAID, ["abc12345"]), (TextPolicy.HITS, None, ["abc12345"]), (TextPolicy.NONE, None, [])],
+)
+def test_of_a_contact_as_much_is_told_as_of_a_listed_word(
+    text: TextPolicy, line_text: str | None, words: list[str]
+) -> None:
+    wechat, _ = interpret([line(SAID)], policy(EVERYTHING, contacts=ContactFinder(), text=text))
+    assert (wechat.text, [hit.word for hit in wechat.keywords], wechat.subject) == (line_text, words, "wechat")
+
+
+def test_contacts_are_not_looked_for_where_nobody_asks_for_them() -> None:
+    assert interpret([line(SAID)], policy(EVERYTHING)) == []
+    assert interpret([line(SAID)], policy({ADULT: rule()}, contacts=ContactFinder())) == []

@@ -157,6 +157,14 @@ def test_confirm_is_hits_in_a_time() -> None:
             "4: qr.allow_domains[2]: should be a domain",
             "4: qr.allow_domains[3]: Input should be a valid string (got 3)",
         ]),
+        ("labels: {}\nqr: {deny_domains: [https://a.cn]}", ["4: qr.deny_domains[0]: should be a domain"]),
+        ("labels: {}\ncontacts: {regions: [CN, China]}", ["4: contacts.regions[1]: should be a region of two capital"]),
+        ("labels: {}\ncontacts: {kinds: []}", ["4: contacts.kinds: should name at least one"]),
+        ("labels: {}\ncontacts: {kinds: [phone, fax]}", ["4: contacts.kinds[1]: Input should be 'phone', 'wechat'"]),
+        ("labels: {}\ncontacts: {allow_domains: [a b]}", ["4: contacts.allow_domains[0]: should be a domain"]),
+        ("labels: {}\ncontacts:\n  enabled: true", [
+            "5: contacts.enabled: advertising.contact has no threshold under `labels`, so contacts would never be",
+        ]),
     ],
 )  # fmt: skip
 def test_what_is_not_valid_is_told_by_line_and_key(tmp_path: Path, text: str, expected: list[str]) -> None:
@@ -325,3 +333,20 @@ def test_a_verdict_is_above_another() -> None:
     assert [[above(one, other) for other in grave] for one in grave] == [
         [False, False, False], [True, False, False], [True, True, False],
     ]  # fmt: skip
+
+
+def test_contacts_are_looked_for_where_the_policy_says_so(tmp_path: Path) -> None:
+    labels = "labels: {advertising.contact: {review: 0.5}}"
+    assert load(tmp_path, labels).contacts is None
+    asked = load(tmp_path, f"{labels}\ncontacts: {{enabled: true, kinds: [phone, url], allow_domains: [例子.中国]}}")
+    assert asked.contacts is not None
+    found = asked.contacts.find("vx: abc123 13800138000 https://例子.中国/ https://example.com/")
+    assert [(contact.kind.value, contact.value) for contact in found] == [
+        ("phone", "+8613800138000"),
+        ("url", "example.com"),
+    ]
+
+
+def test_domains_of_codes_are_kept_as_dns_has_them(tmp_path: Path) -> None:
+    judging = load(tmp_path, "labels: {}\nqr: {allow_domains: [A.cn], deny_domains: [例子.中国]}")
+    assert (judging.qr_allow_domains, judging.qr_deny_domains) == (("a.cn",), ("xn--fsqu00a.xn--fiqs8s",))
