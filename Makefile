@@ -82,7 +82,7 @@ bench-engine: $(VENV)/.dev models ## rooms that the machine sustains, beside two
 	@$(BIN)/python -m tests.benchmarks.engine
 
 .PHONY: bench-change
-bench-change: $(VENV)/.dev ## whether an unchanged picture is told from one with something small and new; four minutes
+bench-change: $(VENV)/.dev models ## whether an unchanged picture is told from one with something small and new; eight minutes
 	@$(BIN)/python -m tests.benchmarks.bench_change
 
 .PHONY: bench-deliver

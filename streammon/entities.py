@@ -208,13 +208,14 @@ class Unexamined(StrEnum):
     """Why a detector did not look at a frame.
 
     `cadence`: it looks at this room less often. `gate`: what it depends on was not examined. `unchanged`: the picture
-    is the one it saw last. `failed`: it failed on the frame, twice. `disabled`: it failed too often, and rests.
-    `overdue`: the frame waited for too long.
+    is the one it saw last. `nothing_new`: where it is not, there is nothing for the detector. `failed`: it failed on
+    the frame, twice. `disabled`: it failed too often, and rests. `overdue`: the frame waited for too long.
     """
 
     CADENCE = "cadence"
     GATE = "gate"
     UNCHANGED = "unchanged"
+    NOTHING_NEW = "nothing_new"
     FAILED = "failed"
     DISABLED = "disabled"
     OVERDUE = "overdue"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-_AGE_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 13.0, 30.0)
+_AGE_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 8.0, 13.0, 30.0)
 _BATCH_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 _RUN_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -23,7 +23,7 @@ class Metrics:
         self.sampled = Counter("streammon_frames_sampled", "Frames kept by the sampler.", ["room"], registry=registry)
         self.dropped = Counter(
             "streammon_frames_dropped",
-            "Sampled frames that no detector saw, by reason: mailbox_full, overdue.",
+            "Sampled frames that no detector saw (mailbox_full, overdue), or one did not get to in time (unfinished).",
             ["room", "reason"],
             registry=registry,
         )
@@ -59,7 +59,8 @@ class Metrics:
         )
         self.unexamined = Counter(
             "streammon_frames_not_examined",
-            "Frames a detector did not look at, by reason: cadence, gate, unchanged, failed, disabled, overdue.",
+            "Frames a detector did not look at, by reason: "
+            "cadence, gate, unchanged, nothing_new, failed, disabled, overdue.",
             ["detector", "reason"],
             registry=registry,
         )

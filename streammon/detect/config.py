@@ -122,7 +122,9 @@ class CustomModel(Section):
     map: Mapping[str, TaxonomyLabel] = Field(min_length=1, description="class: label; the other classes raise nothing")
     min_score: Score = Field(default=0.25, description="what is less likely is not reported")
     thresholds: Mapping[str, Score] = Field(default_factory=dict, description="class: its own `min_score`")
-    max_batch: int = Field(default=4, ge=1, le=64, description="frames per run, where the graph does not fix it")
+    max_batch: int | None = Field(
+        default=None, ge=1, le=64, description="frames per run, where the graph does not fix it; what pays if null"
+    )
 
     @model_validator(mode="after")
     def _labels_come_from_one_place(self) -> CustomModel:
@@ -277,7 +279,10 @@ class EngineConfig(Section):
 
     workers: int | None = Field(default=None, ge=1, le=256, description="threads; usable cores + 1 if null")
     max_in_flight: int | None = Field(
-        default=None, ge=1, le=4096, description="frames inside at once; two of the largest batches if null"
+        default=None,
+        ge=1,
+        le=4096,
+        description="frames inside at once; if null two of the largest batches, or one per worker",
     )
     max_wait: Seconds = Field(default=0.05, ge=0, description="after this a batch that is not full goes before others")
     review_share: float = Field(default=0.1, gt=0, lt=1, description="of the work, for reviews while live rooms wait")
@@ -303,6 +308,7 @@ class ReuseConfig(Section):
     enabled: bool = Field(default=True, description="if not, every sample is examined anew")
     max_seconds: Seconds = Field(default=10.0, gt=0, le=60, description="a still picture is examined this often")
     detectors: tuple[str, ...] | None = Field(default=None, description="those that may reuse; all if null")
+    parts: bool = Field(default=True, description="where a part has changed, one that sees nothing there need not look")
 
 
 Provider = Literal["auto", "cpu", "openvino", "cuda", "tensorrt"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from streammon.entities import Detection, Frame
+from streammon.entities import Box, Detection, Frame
 
 Found = Mapping[str, tuple[Detection, ...]]
 """What a frame's other detectors found, by their names."""
@@ -17,8 +17,8 @@ class Detector(Protocol):
     `name` is what configuration, events and metrics call it, `model` the weights or library that it runs. `labels` are
     all that it can see; empty for a reader of text, whose labels come from the policy's keyword lists.
 
-    It may also have `max_batch`, the most frames that one call gains from (else `DEFAULT_MAX_BATCH`), and `parallel`,
-    in how many threads at once `detect` may run (else 1: one call after the other, though not always in one thread).
+    It may also have `max_batch`, the most frames that one call gains from (else 1), and `parallel`, in how many threads
+    at once `detect` may run (else 1: one call after the other, though not always in one thread).
     A call that does not come back in its time is given up, and the next one does not wait for it.
     """
 
@@ -49,12 +49,21 @@ class InformedDetector(Protocol):
         """Called in place of `detect`: `found` has one entry per frame, which names the gates that found something."""
 
 
-DEFAULT_MAX_BATCH = 4
+@runtime_checkable
+class ScreeningDetector(Protocol):
+    """A detector that can tell at less cost than that of a look that there is nothing for it in a part of a frame."""
+
+    def may_see(self, frame: Frame, part: Box) -> bool:
+        """Asked before `detect`, where a frame is as it was when the detector last looked, save for `part`.
+
+        False spares the look: there is nothing in the part, nor anything that goes on beyond its border. True where the
+        part is too large to pay, and in doubt.
+        """
 
 
 def max_batch_of(detector: Detector) -> int:
     """The most frames that one call of `detect` gains from."""
-    return int(getattr(detector, "max_batch", DEFAULT_MAX_BATCH))
+    return int(getattr(detector, "max_batch", 1))
 
 
 def parallel_of(detector: Detector) -> int:

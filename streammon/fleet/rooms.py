@@ -151,9 +151,9 @@ class RoomBook:
         return None if watched is None else watched.room
 
     def busy(self, room_id: str) -> bool:
-        """Whether something goes on in a room's pictures, told or not yet."""
+        """Whether something goes on in a room's pictures, told or not yet, or would with something else in one."""
         watched = self._rooms.get(room_id)
-        return watched is not None and watched.judge.busy
+        return watched is not None and (watched.judge.busy or watched.judge.combining)
 
     def doubtful(self, room_id: str) -> bool:
         """Whether something was seen in a room that is neither confirmed nor gone yet."""

@@ -8,7 +8,7 @@ from threading import Lock
 from streammon.detect.runtime.runtime import Runtime
 from streammon.detect.scheduling.engine import Engine
 from streammon.detect.scheduling.request import Examined
-from streammon.entities import Room
+from streammon.entities import Room, Unexamined
 from streammon.errors import StreammonError
 from streammon.metrics import Metrics
 
@@ -22,6 +22,8 @@ def count_examined(metrics: Metrics, room: Room, examined: Examined) -> None:
     for observation in examined.observations:
         if observation.unexamined is not None:
             metrics.unexamined.labels(observation.detector, observation.unexamined.value).inc()
+    if any(observation.unexamined is Unexamined.OVERDUE for observation in examined.observations):
+        metrics.dropped.labels(room_id, "unfinished").inc()
     for detector, cost in examined.cost.items():
         metrics.room_cpu_seconds.labels(room_id, tenant, detector).inc(cost.cpu_s)
         metrics.room_provider_seconds.labels(room_id, tenant).inc(cost.provider_s)

@@ -43,6 +43,15 @@ class Picture:
             if self._take(detections, combination) and (reading := self._combined(combination)) is not None:
                 yield reading
 
+    def shows_part(self, combinations: Sequence[Combination]) -> bool:
+        """Whether something in the picture is, and surely enough, one of the parts of a combination."""
+        return any(
+            detection.label in part.labels and detection.score >= part.at_least
+            for combination in combinations
+            for part in combination.parts
+            for detection in self.strongest.values()
+        )
+
     def _take(self, detections: Sequence[Detection], combination: Combination) -> bool:
         """Notes what the combination asks for. Returns whether there is any."""
         mine = [d for d in detections if any(d.label in part.labels for part in combination.parts)]

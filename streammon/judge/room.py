@@ -74,6 +74,11 @@ class RoomJudge:
         self._reporter.interval_s = interval_s
 
     @property
+    def combining(self) -> bool:
+        """Whether the picture that was last observed shows a part of what the policy means by a combination."""
+        return self._picture.shows_part(self._policy.combinations)
+
+    @property
     def idle(self) -> bool:
         """Whether nothing goes on, so that time alone changes nothing."""
         return not self._incidents

@@ -1,7 +1,8 @@
 """What it costs to see that a picture is unchanged, how often one is, and what is missed. `make bench-change`.
 
 Still rooms with a camera's noise go through a live encoder; every second something small comes in, somewhere: a code
-of 48 px, a line of text of 14 px at 60 %, a head. Each picture is held against the one just before the newcomer.
+of 48 px, a line of text of 14 px at 60 %, a head. Each picture is held against the one just before the newcomer. Then
+the reader of text is asked whether there is anything for it in what has changed, see `change_parts`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from collections import Counter
 import numpy as np
 
 from streammon.detect.change.picture_print import changed, print_of
+from tests.benchmarks.change_parts import measure, open_reader
 from tests.unit.test_detect_change import RATE, Change, code, head, line_of_text, live, room_picture
 
-STREAMS, NEWCOMERS = 12, 25
+STREAMS, NEWCOMERS, PART_STREAMS = 12, 25, 12
 KINDS: dict[str, Change] = {"qr_48px": code(48), "text_14px": line_of_text, "head": head}
 # Pictures after it came at which a newcomer is looked for: a sample may be any of them.
 LATER = (4, 7, 10, 13)
@@ -57,6 +59,8 @@ def main() -> None:
         print(f"{kind:<10} {looked[kind]:5d} looks {missed[kind]:5d} missed")
     took_us = cost_us()
     print(f"unchanged  {still:5d} looks {spared:5d} spared; {took_us:.0f} us of CPU per 720p picture")
+    parts = measure(open_reader(), PART_STREAMS, NEWCOMERS)
+    print(f"text in a part: {', '.join(f'{number} {what}' for what, number in sorted(parts.items()))}")
     figures = {
         "insertions": STREAMS * NEWCOMERS,
         "looks": sum(looked.values()),
@@ -64,6 +68,8 @@ def main() -> None:
         "still_looks": still,
         "spared_share": round(spared / still, 3),
         "print_us": round(took_us),
+        "part_looks": parts["looked at"] + parts["missed"],
+        "part_missed": parts["missed"],
     }
     print(json.dumps(figures))
 

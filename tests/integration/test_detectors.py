@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from streammon.detect.config import DetectConfig
-from streammon.detect.detector import Detector
+from streammon.detect.detector import Detector, ScreeningDetector
 from streammon.detect.registry import Parts, build_detectors, detector_names
 from streammon.detect.runtime.runtime import Runtime
-from streammon.entities import Detection, Frame, Image, Moment
+from streammon.entities import Box, Detection, Frame, Image, Moment
 from streammon.models.catalog import load_catalog
 
 ROOT = Path(__file__).parents[2]
@@ -125,3 +125,48 @@ def test_a_blank_picture_has_neither_text_nor_code(detectors: list[Detector], le
 def test_no_shape_breaks_a_detector(detectors: list[Detector], shape: tuple[int, int]) -> None:
     seen(detectors, np.zeros((*shape, 3), np.uint8))
     seen(detectors, np.random.default_rng(3).integers(0, 256, (*shape, 3), np.uint8))
+
+
+STILL = Box(x=0.35, y=0.3, w=0.2, h=0.4)
+"""A part of the picture in which something has changed, 256 x 288 pixels of 1280 x 720."""
+
+
+def screens(detectors: list[Detector], image: Image, part: Box) -> bool:
+    """Whether the reader of text says that there may be something for it in the part."""
+    (ocr,) = (detector for detector in detectors if detector.name == "ocr")
+    assert isinstance(ocr, ScreeningDetector)
+    return ocr.may_see(frame(image), part)
+
+
+def with_line(level: int, x: int, y: int, scale: float = 0.6) -> Image:
+    image = np.full((720, 1280, 3), 110, np.uint8)
+    cv2.putText(image, "add wx 8812 abc", (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, (level,) * 3, 1, cv2.LINE_AA)
+    return image
+
+
+@pytest.mark.parametrize(
+    ("level", "x", "y"),
+    [
+        (255, 500, 400), (170, 500, 400), (60, 500, 400),
+        (255, 350, 400), (255, 600, 400), (255, 500, 222), (255, 460, 510),
+    ],
+    ids=["bright", "faint", "dark", "across left", "across right", "across top", "across bottom"],
+)  # fmt: skip
+def test_no_line_that_reaches_into_what_changed_escapes_the_reader(
+    detectors: list[Detector], level: int, x: int, y: int
+) -> None:
+    assert screens(detectors, with_line(level, x, y), STILL)
+
+
+def test_the_reader_is_not_asked_to_look_for_what_lies_elsewhere_nor_for_nothing(detectors: list[Detector]) -> None:
+    assert not screens(detectors, with_line(255, 20, 60, 1.0), STILL)
+    assert not screens(detectors, np.full((720, 1280, 3), 110, np.uint8), STILL)
+
+
+@pytest.mark.parametrize("shape", [(720, 1280), (1280, 720), (480, 640), (240, 320)])
+def test_a_part_of_any_picture_may_be_screened_but_one_that_is_nearly_all_of_it_is_not(
+    detectors: list[Detector], shape: tuple[int, int]
+) -> None:
+    image = np.full((*shape, 3), 110, np.uint8)
+    assert not screens(detectors, image, Box(x=0.7, y=0.7, w=0.3, h=0.3))
+    assert screens(detectors, image, Box(x=0.0, y=0.1, w=1.0, h=0.9))

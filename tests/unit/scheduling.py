@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from streammon.detect.config import DetectConfig
+from streammon.detect.config import DetectConfig, DetectorSchedule
 from streammon.detect.scheduling.engine import Engine
-from streammon.detect.scheduling.request import Examined, Request, RequestClass
+from streammon.detect.scheduling.gates import Gates
+from streammon.detect.scheduling.lane import Batch, Lane
+from streammon.detect.scheduling.request import Cost, Examined, Request, RequestClass
+from streammon.detect.scheduling.scheduler import Scheduler
 from streammon.detect.scheduling.shared import Hooks
-from streammon.entities import Detection, Frame, Moment, Observation, Source
+from streammon.entities import Detection, Frame, Moment, Observation, Source, Unexamined
 from streammon.errors import StreammonError
 from streammon.fairness import FairOrder
 
@@ -184,6 +187,38 @@ class Ear:
         return {
             one.request.frame.seq: seen for one in self.heard for seen in one.observations if seen.detector == detector
         }
+
+
+NOTHING = Cost()
+
+
+def scheduler(detectors: Sequence[Seer], settings_: DetectConfig | None = None) -> Scheduler:
+    """A scheduler of these detectors."""
+    known = settings_ if settings_ is not None else config()
+    lanes = [Lane(one, known.schedule.get(one.name, DetectorSchedule()), known.engine) for one in detectors]
+    gates = Gates({name: one.only_if for name, one in known.schedule.items()}, [one.name for one in detectors])
+    return Scheduler(lanes, gates, known.engine)
+
+
+def answer(made: Scheduler, batch: Batch | None, now_s: float, cost: Cost = NOTHING) -> None:
+    """The batch comes back with what its detector sees."""
+    assert batch is not None
+    assert isinstance(batch.lane.detector, Seer)
+    made.answered(batch, batch.lane.detector.detect([one.request.frame for one in batch.frames]), cost, now_s)
+
+
+def told(made: Scheduler) -> list[Examined]:
+    """What there is to tell, as if it were told now."""
+    frames = []
+    while one := made.inflight.take():
+        frames.append(one.examined())
+        made.inflight.told(one)
+    return frames
+
+
+def whys(examined: Examined) -> list[Unexamined | None]:
+    """Why each detector did not look, None where it did."""
+    return [one.unexamined for one in examined.observations]
 
 
 def wait_for(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:

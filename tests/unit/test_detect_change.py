@@ -106,6 +106,19 @@ def test_only_the_tile_that_changed_is_named() -> None:
     assert [(int(row), int(column)) for row, column in np.argwhere(tiles)] == [(330 // 64, 650 // 64)]
 
 
+@pytest.mark.parametrize(
+    ("top", "left", "around"),
+    [(330, 650, (576, 256, 768, 448)), (2, 3, (0, 0, 128, 128)), (700, 1270, (1152, 576, 1280, 720))],
+)
+def test_a_part_holds_what_changed_and_a_tile_more(top: int, left: int, around: tuple[int, ...]) -> None:
+    grey = np.full((HEIGHT, WIDTH, 3), 100, np.uint8)
+    other = grey.copy()
+    other[top : top + 20, left : left + 20] = 140
+    part = changed(print_of(grey), print_of(other)).around
+    edges = (part.x * WIDTH, part.y * HEIGHT, (part.x + part.w) * WIDTH, (part.y + part.h) * HEIGHT)
+    assert edges == pytest.approx(around)
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("change", [code(48), code(90), line_of_text, head], ids=["qr48", "qr90", "text", "head"])
 def test_what_comes_into_a_still_room_is_always_seen(change: Change, seed: int) -> None:
@@ -190,5 +203,61 @@ def test_memory_is_bounded(still: Image) -> None:
     small = np.ascontiguousarray(still[:64, :64])
     reuse = Reuse(ReuseConfig(max_seconds=10))
     for number in range(1000):
-        reuse.examined("a", f"room {number}", 1, print_of(small), number / 10, hold=False)
+        reuse.examined("a", f"room {number}", 1, print_of(small), number / 10)
     assert len(reuse) <= 101
+
+
+def with_spot(image: Image, x: int) -> Image:
+    spotted = image.copy()
+    spotted[300:320, x : x + 20] = 255 - spotted[300:320, x : x + 20]
+    return spotted
+
+
+def asked(reuse: RoomReuse, shown: Frame, detector: str = "a") -> bool:
+    """Whether a detector that is not spared outright is told of a part; the frame is then told to be judged."""
+    assert reuse.unchanged(shown, [detector], shown.received_s) == set()
+    part = reuse.part(shown, detector)
+    reuse.judged(shown, [detector] if part is None else [], hold=False)
+    return part is not None
+
+
+def test_a_part_is_of_all_that_changed_since_the_last_look_at_the_whole_for_a_bounded_time(still: Image) -> None:
+    reuse = RoomReuse(ReuseConfig(max_seconds=10))
+    first, later = frame(with_spot(still, 200), 2.0), frame(with_spot(with_spot(still, 200), 900), 4.0)
+    assert not asked(reuse, frame(still, 0.0)), "it has not looked yet"
+    assert asked(reuse, first)
+    reuse.unchanged(later, ["a"], 4.0)
+    part = reuse.part(later, "a")
+    assert part is not None
+    assert part.x * WIDTH < 200
+    assert (part.x + part.w) * WIDTH > 920
+    assert not asked(reuse, frame(with_spot(still, 200), 10.0)), "the look is too old"
+    assert asked(reuse, frame(still, 12.0)), "and was taken anew, at a picture with the spot"
+
+
+def test_there_is_no_part_while_something_goes_on_nor_across_sessions_or_sizes_nor_if_switched_off(
+    still: Image,
+) -> None:
+    spotted = with_spot(still, 200)
+    held, sessions, sizes = RoomReuse(ReuseConfig()), RoomReuse(ReuseConfig()), RoomReuse(ReuseConfig())
+    off, others = RoomReuse(ReuseConfig(parts=False)), RoomReuse(ReuseConfig(detectors=("b",)))
+    for reuse in (held, sessions, sizes, off, others):
+        assert not asked(reuse, frame(still, 0.0))
+    held.judged(frame(still, 1.0), ["a"], hold=True)
+    assert not asked(held, frame(spotted, 2.0))
+    assert not asked(sessions, frame(spotted, 2.0, session=2))
+    assert not asked(sizes, frame(spotted[:, :640], 2.0))
+    assert not asked(off, frame(spotted, 2.0))
+    assert not asked(others, frame(spotted, 2.0))
+
+
+def test_where_parts_are_in_vain_they_are_asked_for_less_and_less_often(still: Image) -> None:
+    reuse, asked_at = RoomReuse(ReuseConfig()), []
+    for number in range(24):
+        shown = frame(with_spot(still, 40 * (number % 2) + 200), float(number))
+        reuse.unchanged(shown, ["a"], shown.received_s)
+        if reuse.part(shown, "a") is not None:
+            asked_at.append(number)
+        reuse.judged(shown, ["a"], hold=False)  # there is always something in it
+    assert asked_at == [1, 3, 6, 11, 20]
+    assert asked(reuse, frame(with_spot(still, 600), 24.0)) is False

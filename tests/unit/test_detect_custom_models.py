@@ -15,6 +15,7 @@ from onnx import TensorProto, helper
 from streammon.detect.config import DetectConfig
 from streammon.detect.custom.build import build_custom
 from streammon.detect.custom.detector import CustomDetector
+from streammon.detect.runtime.batches import gainful_batch
 from streammon.detect.runtime.session import open_session
 from streammon.entities import Frame, Moment
 from streammon.errors import ModelCorrupt, ModelError, ModelMissing
@@ -196,3 +197,13 @@ def test_the_right_hash_is_accepted(tmp_path: Path) -> None:
 def test_an_unknown_label_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"custom\.mine\.map\.gun(.|\n)*the nearest is violence\.weapon"):
         built(tmp_path / "m.onnx", map={"gun": "violence.weapons"})
+
+
+def test_frames_come_by_as_many_as_pay_on_the_provider_unless_the_operator_or_the_graph_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    free, fixed = yolo(tmp_path / "free.onnx", "v8"), yolo(tmp_path / "fixed.onnx", "v8", batch=4)
+    assert built(free).max_batch == gainful_batch("cpu") == 1
+    assert built(free, max_batch=3).max_batch == 3
+    assert built(fixed).max_batch == 4
+    assert gainful_batch("cuda") > 1

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
+from streammon import entities
 from streammon.detect.detector import Found
 from streammon.detect.scheduling.engine import Engine
 from streammon.detect.scheduling.request import Examined, Request, RequestClass
@@ -105,6 +106,17 @@ def test_no_more_is_inside_than_was_said_and_what_is_overdue_outside_stays_outsi
     assert bench.live.dropped.total() == 47
 
 
+def test_where_nothing_gains_from_batches_as_many_are_inside_as_there_are_workers(build: Build) -> None:
+    go = threading.Event()
+    bench = build(Seer(finds=lambda _: go.wait(5), max_batch=1), known=config(workers=3))
+    bench.put(*range(9))
+    wait_for(lambda: bench.engine.inside() == 3)
+    time.sleep(0.15)
+    assert bench.engine.inside() == 3
+    go.set()
+    assert bench.engine.drain(5)
+
+
 def test_holds_covers_a_frame_from_the_source_to_the_listener(build: Build) -> None:
     told, go = threading.Event(), threading.Event()
 
@@ -193,6 +205,10 @@ class Memory:
         self.asked.append((frame.seq, list(detectors)))
         return [name for name in detectors if name == "seer" and frame.seq % 2 == 0]
 
+    def part(self, frame: Frame, detector: str) -> entities.Box | None:
+        """Of every third frame, its left half."""
+        return entities.Box(x=0.0, y=0.0, w=0.5, h=1.0) if frame.seq % 3 == 0 and detector == "seer" else None
+
 
 def test_unchanged_pictures_are_not_shown(build: Build) -> None:
     memory = Memory()
@@ -204,6 +220,41 @@ def test_unchanged_pictures_are_not_shown(build: Build) -> None:
     assert reasons == {0: Unexamined.UNCHANGED, 1: None, 2: Unexamined.UNCHANGED, 3: None}
     # Asked for those that are due only: a print of the picture is not taken for nobody.
     assert memory.asked == [(0, ["seer", "rare"]), (1, ["seer"]), (2, ["seer"]), (3, ["seer"])]
+
+
+class Screener(Seer):
+    """Sees nothing in the parts of frames before the sixth."""
+
+    def __init__(self) -> None:
+        super().__init__(max_batch=4)
+        self.screened: list[int] = []
+
+    def may_see(self, frame: Frame, part: entities.Box) -> bool:
+        assert part.w == 0.5
+        self.screened.append(frame.seq)
+        return frame.seq >= 6
+
+
+def test_where_there_is_nothing_in_what_has_changed_nobody_looks(build: Build) -> None:
+    screener = Screener()
+    known = config({"behind": {"only_if": ["seer"]}}, workers=1)
+    bench = build(screener, Seer("behind"), hooks=Hooks(reuse=Memory()), known=known, start=False)
+    bench.put(1, 3, 5, 9)
+    bench.engine.start()
+    assert bench.engine.drain(5)
+    reasons = {seq: one.unexamined for seq, one in bench.ear.observations("seer").items()}
+    assert reasons == {1: None, 3: Unexamined.NOTHING_NEW, 5: None, 9: None}
+    assert screener.screened == [3, 9]
+    assert {seq for batch in screener.batches for seq in batch} == {1, 5, 9}
+    gated = {seq: one.unexamined for seq, one in bench.ear.observations("behind").items()}
+    assert gated == {1: None, 3: Unexamined.GATE, 5: None, 9: None}
+
+
+def test_a_detector_that_cannot_screen_is_shown_all_frames(build: Build) -> None:
+    bench = build(Seer(), hooks=Hooks(reuse=Memory()))
+    bench.put(1, 3, 9)
+    assert bench.engine.drain(5)
+    assert {one.unexamined for one in bench.ear.observations("seer").values()} == {None}
 
 
 class Meter:

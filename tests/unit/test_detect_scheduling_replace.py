@@ -127,9 +127,11 @@ def test_a_batch_that_has_started_is_shown_to_the_one_it_started_with() -> None:
     lane.put(Admitted(request=request(3), detectors=("seer",), since_s=0.0), 0.0)
     batch = lane.start(0.0)
     assert lane.replace(new) is old
-    came = run(batch, NoRuntime())
+    came = run(batch, NoRuntime(), None)
     assert came.found is not None
-    assert (came.found[0][0].model, old.batches, new.batches) == ("seer-1", [(3,)], [])
+    (found,) = came.found
+    assert found is not None
+    assert (found[0].model, old.batches, new.batches) == ("seer-1", [(3,)], [])
 
 
 def test_one_that_was_disabled_is_enabled_with_its_successor(build: Build) -> None:

@@ -1,62 +1,25 @@
-"""The scheduler by a clock of the test's: batches, cascade, gates, faults, and many rooms on few workers."""
+"""The scheduler by a clock of the test's: batches, cascade, gates, faults."""
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import logging
-import random
-from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import partial
 
 import pytest
 
-from streammon.detect.config import DetectConfig, DetectorSchedule
-from streammon.detect.scheduling.gates import Gates
-from streammon.detect.scheduling.lane import Batch, Lane
-from streammon.detect.scheduling.load import Load, Totals
-from streammon.detect.scheduling.request import Cost, Examined, Request
+from streammon.detect.scheduling.lane import Batch
+from streammon.detect.scheduling.request import Cost, Request
 from streammon.detect.scheduling.scheduler import HealthChange, Scheduler
 from streammon.entities import Outcome, Unexamined
-from tests.unit.scheduling import Box, Seer, config, frame, request
-
-NOTHING = Cost()
-
-
-def scheduler(detectors: Sequence[Seer], settings_: DetectConfig | None = None) -> Scheduler:
-    known = settings_ if settings_ is not None else config()
-    lanes = [Lane(one, known.schedule.get(one.name, DetectorSchedule()), known.engine) for one in detectors]
-    gates = Gates({name: one.only_if for name, one in known.schedule.items()}, [one.name for one in detectors])
-    return Scheduler(lanes, gates, known.engine)
+from tests.unit.scheduling import NOTHING, Seer, answer, config, frame, request, scheduler, told, whys
 
 
 def seqs(batch: Batch | None) -> tuple[str, tuple[int, ...]] | None:
     return None if batch is None else (batch.lane.name, tuple(one.request.frame.seq for one in batch.frames))
 
 
-def answer(made: Scheduler, batch: Batch | None, now_s: float, cost: Cost = NOTHING) -> None:
-    """The batch comes back with what its detector sees."""
-    assert batch is not None
-    assert isinstance(batch.lane.detector, Seer)
-    made.answered(batch, batch.lane.detector.detect([one.request.frame for one in batch.frames]), cost, now_s)
-
-
 def fail(made: Scheduler, batch: Batch | None, now_s: float) -> None:
     assert batch is not None
     made.failed(batch, "ModelError: no", NOTHING, now_s)
-
-
-def told(made: Scheduler) -> list[Examined]:
-    frames = []
-    while one := made.inflight.take():
-        frames.append(one.examined())
-        made.inflight.told(one)
-    return frames
-
-
-def whys(examined: Examined) -> list[Unexamined | None]:
-    return [one.unexamined for one in examined.observations]
 
 
 # --- batches ---
@@ -290,107 +253,3 @@ def test_cost_is_split_over_a_batch_and_failed_runs_count() -> None:
     for _ in range(2):
         answer(made, made.next_batch(0.0), 0.0, Cost(cpu_s=0.5, provider_s=0.25))
     assert [one.cost for one in told(made)] == [{"seer": Cost(cpu_s=1.5, provider_s=2.25)}] * 2
-
-
-# --- many rooms, few workers ---
-
-
-class Simulation:
-    """Rooms that publish into a box, and workers that take as long as is said; no thread and no waiting."""
-
-    def __init__(self, rooms: dict[str, tuple[float, int]], workers: int, takes_s: dict[str, float]) -> None:
-        """`rooms` are intervals in seconds and priorities by name."""
-        self.now_s = 0.0
-        self.rooms = rooms
-        self.takes_s = takes_s
-        self.box = Box(lambda: self.now_s)
-        self.made = scheduler([Seer(name, max_batch=2) for name in takes_s])
-        self.load = Load(workers, [1] * len(takes_s))
-        self.examined: list[tuple[str, float]] = []
-        self.most_inside = 0
-        self._idle = workers
-        self._numbers = itertools.count()
-        self._events: list[tuple[float, int, Callable[[], None]]] = []
-        rng = random.Random(3)  # noqa: S311 - not for secrets
-        for room_id, (interval_s, _) in rooms.items():
-            self._at(rng.random() * interval_s, partial(self._publish, room_id, 0))
-
-    def run(self, until_s: float) -> None:
-        while self._events[0][0] <= until_s:
-            self.now_s, _, happens = heapq.heappop(self._events)
-            happens()
-            self._go()
-
-    def _at(self, at_s: float, happens: Callable[[], None]) -> None:
-        heapq.heappush(self._events, (at_s, next(self._numbers), happens))
-
-    def _publish(self, room_id: str, seq: int) -> None:
-        interval_s, priority = self.rooms[room_id]
-        made = frame(seq, room_id=room_id, received_s=self.now_s, deadline_s=self.now_s + 2 * interval_s)
-        self.box.put(Request(frame=made, interval_s=interval_s), interval_s, priority)
-        self._at(self.now_s + interval_s, partial(self._publish, room_id, seq + 1))
-
-    def _go(self) -> None:
-        while len(self.made.inflight) < 4 and (asked := self.box.take(self.made.stay_s)) is not None:
-            self.made.admit(asked, (), self.now_s)
-        self.most_inside = max(self.most_inside, len(self.made.inflight))
-        while self._idle and (batch := self.made.next_batch(self.now_s)) is not None:
-            self._idle -= 1
-            takes_s = self.takes_s[batch.lane.name] * len(batch.frames)
-            self._at(self.now_s + takes_s, partial(self._end, batch))
-        for one in told(self.made):
-            if None in whys(one):
-                self.examined.append((one.request.frame.room_id, self.now_s - one.request.frame.received_s))
-        busy_s = self.made.busy_s(self.now_s)
-        self.load.note(Totals(at_s=self.now_s, arrived=self.box.arrived(), admitted=self.made.admitted, busy_s=busy_s))
-
-    def _end(self, batch: Batch) -> None:
-        self._idle += 1
-        answer(self.made, batch, self.now_s)
-
-
-@pytest.mark.parametrize("overload", [1.2, 2.0, 5.0])
-def test_under_overload_rooms_become_sparser_alike_and_frames_do_not_age(overload: float) -> None:
-    rooms = {f"r{at}": ((1.0, 2.0, 4.0)[at % 3], 0) for at in range(30)}
-    each_s = overload / sum(1 / interval_s for interval_s, _ in rooms.values())
-    sim = Simulation(rooms, 2, {"text": each_s, "skin": each_s})
-    sim.run(100.0)
-    counts = Counter(room_id for room_id, _ in sim.examined)
-    for room_id, (interval_s, _) in rooms.items():
-        assert abs(counts[room_id] - 100 / overload / interval_s) <= 2
-    assert sim.most_inside <= 4
-    assert sim.box.dropped.total() > 0
-    # Received to examined: what a frame waits outside is bounded by its deadline, and inside by the few that are there.
-    assert max(age_s / rooms[room_id][0] for room_id, age_s in sim.examined) < 2.2
-    assert sim.load.saturation() == pytest.approx(overload, rel=0.1)
-
-
-@pytest.mark.parametrize("slow", [0.5, 0.9])
-def test_a_room_whose_frames_hardly_live_as_long_as_they_stay_is_examined_all_the_same(slow: float) -> None:
-    sim = Simulation({"quick": (0.4, 0), "calm": (8.0, 0)}, 2, {"text": slow, "skin": slow / 2})
-    sim.run(60.0)
-    counts = Counter(room_id for room_id, _ in sim.examined)
-    assert counts["calm"] >= 6
-    assert counts["quick"] >= 20
-
-
-def test_a_higher_priority_is_examined_in_full_while_the_others_lose() -> None:
-    rooms = {f"r{at}": (2.0, int(at < 5)) for at in range(30)}
-    sim = Simulation(rooms, 2, {"text": 0.2, "skin": 0.2})
-    sim.run(60.0)
-    counts = Counter(room_id for room_id, _ in sim.examined)
-    assert all(counts[f"r{at}"] >= 28 for at in range(5))
-    low = [counts[f"r{at}"] for at in range(5, 30)]
-    assert max(low) - min(low) <= 1
-    assert min(low) >= 5
-    assert sum(low) < 25 * 12
-    assert set(sim.box.dropped) <= {f"r{at}" for at in range(5, 30)}
-
-
-def test_with_little_to_do_nothing_is_dropped_and_saturation_says_how_little() -> None:
-    rooms = {f"r{at}": (2.0, 0) for at in range(5)}
-    sim = Simulation(rooms, 2, {"text": 0.1, "skin": 0.05})
-    sim.run(60.0)
-    assert sim.box.dropped.total() == 0
-    assert max(age_s for _, age_s in sim.examined) < 1.0
-    assert sim.load.saturation() == pytest.approx(0.25, rel=0.25)  # 2.5 frames/s of 0.1 s in the dearer lane

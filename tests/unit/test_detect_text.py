@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from streammon.detect.detectors import text_locator, text_reader
-from streammon.detect.detectors.batches import batches
+from streammon.detect.runtime.batches import batches
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,15 @@ def test_what_a_frame_cost_is_its_room_s_and_tenant_s() -> None:
     assert value(counted, "streammon_room_frames_examined_total", room="r1") == 1.0
 
 
+def test_a_frame_that_a_detector_did_not_get_to_in_time_counts_once_in_its_room() -> None:
+    counted = metrics()
+    shown = frame(RED, 1.0)
+    late, gated = (unexamined_by(ColourDetector(), shown, why) for why in (Unexamined.OVERDUE, Unexamined.GATE))
+    for others in ((late, late), (gated, gated), (gated,)):
+        count_examined(counted, room(), _examined(shown, _seen(shown), *others))
+    assert value(counted, "streammon_frames_dropped_total", room="r1", reason="unfinished") == 1.0
+
+
 def test_all_detectors_that_are_off_are_told_whenever_they_change() -> None:
     counted, told = metrics(), list[tuple[str, ...]]()
     news = EngineNews(counted, lambda _: None, told.append, lambda _: None)

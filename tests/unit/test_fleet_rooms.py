@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from streammon.events import AuditEvent, EndReason, Phase, StreamChange, StreamE
 from streammon.fleet.rooms import Event, RoomBook
 from streammon.ingest.moves import FINAL
 from streammon.ingest.rooms.wire import RoomPicture
-from streammon.judge.policy import Policy
+from streammon.judge.policy import Combination, Part, Policy
 from streammon.metrics import Metrics
 from tests.unit.colours import (
     ADULT,
@@ -150,6 +151,22 @@ def test_an_observation_of_an_unknown_room_or_a_failed_detector_is_no_event(book
     (failed,) = seen((255, 255, 255), 1)
     assert failed.outcome is Outcome.NOT_EXAMINED
     assert book.observe([failed], now(1)) == []
+
+
+def test_a_room_is_busy_while_something_goes_on_or_would_with_something_else_in_the_picture(
+    rules: Policy, counted: Metrics
+) -> None:
+    part, other = (Part(labels=frozenset({label}), at_least=0.5) for label in (ADULT, "minors.child"))
+    both = Combination(label="pornography.child", parts=(part, other))
+    opened = RoomBook(MONITOR, counted)
+    for room_id, known in (("r1", rules), ("r2", replace(rules, rules={}, combinations=(both,)))):
+        opened.open(room(room_id), 3, known, [], now(0))
+        assert not opened.busy(room_id)
+        opened.observe(seen(RED, 1.0, room_id), now(1))
+        assert opened.busy(room_id)
+        opened.observe(seen(BLACK, 30.0, room_id), now(30))
+        assert not opened.busy(room_id)
+    assert not opened.busy("r3"), "it is not known"
 
 
 def test_time_alone_ends_what_nobody_can_see(book: RoomBook) -> None:

@@ -60,6 +60,16 @@ def test_parts_of_two_pictures_do_not_combine() -> None:
     assert subject.observe(look(2, minor(0.95), detector="ages"), now(2)) == []
 
 
+@pytest.mark.parametrize(("score", "part"), [(0.49, False), (0.5, True)])
+def test_a_picture_with_one_part_says_so_until_the_next(score: float, part: bool) -> None:
+    subject = judge_by(combining())
+    subject.observe(look(0, minor(score), detector="ages"), now(0))
+    assert subject.idle, "it alone is nothing"
+    assert subject.combining is part
+    subject.observe(look(2, detector="ages"), now(2))
+    assert not subject.combining
+
+
 def test_the_strongest_of_each_part_counts() -> None:
     subject = judge_by(combining())
     young = look(0, minor(0.5), minor(0.8, TEEN), detector="ages")

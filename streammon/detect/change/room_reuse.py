@@ -9,7 +9,7 @@ from threading import Lock
 from streammon.detect.change.picture_print import PicturePrint, print_of
 from streammon.detect.change.reuse import Reuse
 from streammon.detect.config import ReuseConfig
-from streammon.entities import Frame
+from streammon.entities import Box, Frame
 
 # Prints of frames whose outcome is not known yet, at most: the engine holds fewer frames.
 _MAX_OPEN = 1024
@@ -35,15 +35,24 @@ class RoomReuse:
                 self._open.popitem(last=False)
             return {d for d in due if self._reuse.may_reuse(d, frame.room_id, session, picture, frame.received_s)}
 
+    def part(self, frame: Frame, detector: str) -> Box | None:
+        """What has changed in a frame that `unchanged` was asked of, see `Reuse.part`."""
+        with self._lock:
+            picture = self._open.get(_key(frame))
+            if picture is None:
+                return None
+            return self._reuse.part(detector, frame.room_id, frame.moment.session, picture, frame.received_s)
+
     def judged(self, frame: Frame, looked: Collection[str], *, hold: bool) -> None:
-        """These detectors have looked at the frame. `hold`: something goes on in its room, see `Reuse.examined`."""
+        """These detectors have looked at the frame. `hold`: something goes on in its room, see `Reuse.forget`."""
         with self._lock:
             picture = self._open.pop(_key(frame), None)
-            if picture is None:
-                return
-            for detector in looked:
-                moment, at_s = frame.moment, frame.received_s
-                self._reuse.examined(detector, frame.room_id, moment.session, picture, at_s, hold=hold)
+            if hold and looked:
+                self._reuse.forget(frame.room_id)
+            elif picture is not None:
+                for detector in looked:
+                    moment, at_s = frame.moment, frame.received_s
+                    self._reuse.examined(detector, frame.room_id, moment.session, picture, at_s)
 
     def forget(self, room_id: str) -> None:
         """The room is over, or what is judged in it has changed."""

@@ -16,6 +16,7 @@ from streammon.detect.custom.picture import InputPlan
 from streammon.detect.custom.planning import plan_input
 from streammon.detect.custom.transformer import choose_detr
 from streammon.detect.custom.yolo_choice import choose_yolo
+from streammon.detect.runtime.batches import gainful_batch
 from streammon.detect.runtime.session import Session
 from streammon.errors import ModelCorrupt, ModelError, ModelMissing
 from streammon.models.manifest import sha256_of
@@ -37,7 +38,7 @@ def build_custom(name: str, config: CustomConfig, open_file: Callable[[Path], Se
     plan = plan_input(config.input, graph, config.kind, where)
     session = open_file(config.file)
     try:
-        runner = Runner(session=session, plan=plan, sizes=_batch_sizes(config, graph))
+        runner = Runner(session=session, plan=plan, sizes=_batch_sizes(config, graph, session.provider))
         outputs = _trial(runner, where)
         _check_batch(config, runner.sizes[0], outputs, where)
         head = _head(config, graph, classes, plan, outputs, where)
@@ -58,10 +59,11 @@ def _verify(config: CustomConfig, where: str) -> None:
         raise ModelCorrupt(f"{where}.sha256: {config.file} has {found}; fetch the file anew, or correct the hash")
 
 
-def _batch_sizes(config: CustomConfig, graph: Graph) -> tuple[int, ...]:
+def _batch_sizes(config: CustomConfig, graph: Graph, provider: str) -> tuple[int, ...]:
     if (fixed := graph.shape[0]) is not None:
         return (fixed,)
-    return tuple(dict.fromkeys((config.max_batch, 1)))
+    most = config.max_batch if config.max_batch is not None else gainful_batch(provider)
+    return tuple(dict.fromkeys((most, 1)))
 
 
 def _trial(runner: Runner, where: str) -> Outputs:

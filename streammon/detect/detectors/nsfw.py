@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.detect.config import NsfwConfig
-from streammon.detect.detectors.batches import batches, gainful_batch
+from streammon.detect.runtime.batches import batches, gainful_batch
 from streammon.detect.runtime.session import Session
 from streammon.entities import Detection, Frame, Image, Source
 from streammon.errors import ModelError

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from streammon.detect.config import OcrConfig
-from streammon.detect.detectors.batches import gainful_batch
 from streammon.detect.detectors.text_locator import Quad, TextLocator
 from streammon.detect.detectors.text_reader import TextReader
+from streammon.detect.runtime.batches import gainful_batch
 from streammon.detect.runtime.session import Session
 from streammon.entities import Box, Detection, Frame, Image, Source
 
@@ -41,6 +41,10 @@ class OcrDetector:
         Raises ModelError where a model does not run.
         """
         return [tuple(self._lines(frame.image)) for frame in frames]
+
+    def may_see(self, frame: Frame, part: Box) -> bool:
+        """See `ScreeningDetector`: finds lines, and reads none."""
+        return self._locator.may_have(frame.image, part)
 
     def close(self) -> None:
         """Let go of the models. May be called twice."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +12,7 @@ from rapidocr.ch_ppocr_det import TextDetector
 from rapidocr.ch_ppocr_det.utils import DBPostProcess
 
 from streammon.detect.runtime.session import Session
-from streammon.entities import Image
+from streammon.entities import Box, Image
 
 Quad = NDArray[np.float32]
 """Four corners of a line, 4 x 2 (x, y) in pixels, clockwise from its top left."""
@@ -17,6 +20,12 @@ Quad = NDArray[np.float32]
 # Height x width in pixels, for pictures of about 16:9, 4:3 and square, lying and standing. Few, because a provider may
 # compile per shape; multiples of 32, because the network halves its input five times.
 _CANVASES = ((384, 640), (640, 384), (480, 640), (640, 480), (640, 640))
+# For a part of a picture, at the scale at which all of it would be shown. The cheapest that the part fits on is filled
+# with what lies around it; one that is not clearly cheaper than that of all of the picture does not pay.
+_PART_CANVASES = ((192, 320), (320, 192), (320, 320), (192, 640), (640, 192), (384, 384))
+_MOST_OF_ALL = 0.6
+# A part is measured in fractions of the picture: so much, in pixels of the canvas, is rounding.
+_SLACK_PX = 0.01
 # A small picture is enlarged, which helps small letters, but not until its letters fill the canvas.
 _MOST_ENLARGED = 2.0
 
@@ -27,32 +36,84 @@ class TextLocator:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._find_boxes = DBPostProcess(thresh=0.3, box_thresh=0.5, unclip_ratio=1.6, use_dilation=True)
+        self._find_traces = DBPostProcess(thresh=0.15, box_thresh=0.25, unclip_ratio=1.6, use_dilation=True)
 
     def warm_up(self) -> None:
         """Run once on every canvas."""
-        for height, width in _CANVASES:
-            self.locate(np.zeros((height, width, 3), np.uint8), limit=1)
+        for canvas in (*_CANVASES, *_PART_CANVASES):
+            self._heat(np.zeros((*canvas, 3), np.uint8), canvas, 1.0)
 
     def locate(self, image: Image, limit: int) -> list[Quad]:
         """The lines in `image`, at most `limit`, in reading order; of more, those that are surest to be text."""
         height, width = image.shape[:2]
         canvas = _canvas_for(height, width)
         scale = _scale(canvas, height, width)
-        used_height, used_width = max(1, round(height * scale)), max(1, round(width * scale))
-        pixels = np.zeros((*canvas, 3), np.uint8)
-        pixels[:used_height, :used_width] = cv2.resize(image, (used_width, used_height))
-        # The network wants BGR in -1..1.
-        planes = pixels[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32) / np.float32(127.5) - np.float32(1)
-        heat = self._session.run({self._session.input_name: planes})[0]
-        quads, scores = self._find_boxes(heat[:, :, :used_height, :used_width], (height, width))
+        quads, scores = self._find_boxes(self._heat(image, canvas, scale), (height, width))
         if not len(quads):
             return []
         surest = np.argsort(scores)[::-1][:limit]
         return list(TextDetector.sorted_boxes(quads[surest]))
 
+    def may_have(self, image: Image, part: Box) -> bool:
+        """Whether there may be a line that reaches into a part of `image`; also where the part is too large to pay.
+
+        Letters are as large as in all of it, and more is shown than the part. What is doubtful counts: a shape may look
+        half as much like text as for `locate`, since the network judges by what else it is shown.
+        """
+        canvas = _canvas_for(*image.shape[:2])
+        scale = _scale(canvas, *image.shape[:2])
+        crop = _crop(image, part, scale, _MOST_OF_ALL * canvas[0] * canvas[1])
+        if crop is None:
+            return True
+        quads, _ = self._find_traces(self._heat(crop.image, crop.canvas, scale), crop.image.shape[:2])
+        if not len(quads):
+            return False
+        whole = np.array((image.shape[1], image.shape[0]))
+        first, last = whole * (part.x, part.y), whole * (part.x + part.w, part.y + part.h)
+        found = np.asarray(quads, np.float64) + np.array((crop.left, crop.top))
+        return bool(((found.min(axis=1) < last) & (found.max(axis=1) > first)).all(axis=1).any())
+
     def close(self) -> None:
         """Let go of the model. May be called twice."""
         self._session.close()
+
+    def _heat(self, image: Image, canvas: tuple[int, int], scale: float) -> NDArray[np.float32]:
+        """How much `image`, shown at `scale`, so that it fits, looks like text: 1 x 1 x its height x width, 0..1."""
+        height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+        pixels = np.zeros((*canvas, 3), np.uint8)
+        pixels[:height, :width] = cv2.resize(image, (width, height))
+        # The network wants BGR in -1..1.
+        planes = pixels[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32) / np.float32(127.5) - np.float32(1)
+        return self._session.run({self._session.input_name: planes})[0][:, :, :height, :width]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Crop:
+    """What is shown of a picture: its pixels from `left` and `top` on."""
+
+    image: Image
+    left: int
+    top: int
+    canvas: tuple[int, int]
+
+
+def _crop(image: Image, part: Box, scale: float, most_px: float) -> _Crop | None:
+    """The part and what else of the picture the cheapest canvas shows; None where all that fit have over `most_px`."""
+    height, width = image.shape[:2]
+    tall, wide = part.h * height * scale - _SLACK_PX, part.w * width * scale - _SLACK_PX
+    fitting = [one for one in _PART_CANVASES if one[0] >= tall and one[1] >= wide and one[0] * one[1] <= most_px]
+    if not fitting:
+        return None
+    canvas = min(fitting, key=lambda one: one[0] * one[1])
+    top, bottom = _span(part.y * height, (part.y + part.h) * height, math.floor(canvas[0] / scale), height)
+    left, right = _span(part.x * width, (part.x + part.w) * width, math.floor(canvas[1] / scale), width)
+    return _Crop(image=image[top:bottom, left:right], left=left, top=top, canvas=canvas)
+
+
+def _span(first_px: float, last_px: float, length_px: int, whole_px: int) -> tuple[int, int]:
+    """`length_px` about the middle of these two, or all of the picture's where it has no more."""
+    start = max(0, min(round((first_px + last_px - length_px) / 2), whole_px - length_px))
+    return start, min(whole_px, start + length_px)
 
 
 def _canvas_for(height: int, width: int) -> tuple[int, int]:

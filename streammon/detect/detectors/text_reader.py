@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from rapidocr.ch_ppocr_rec.utils import CTCLabelDecode
 from rapidocr.utils.process_img import get_rotate_crop_image
 
-from streammon.detect.detectors.batches import batches
 from streammon.detect.detectors.text_locator import Quad
+from streammon.detect.runtime.batches import batches
 from streammon.detect.runtime.session import Session
 from streammon.entities import Image
 from streammon.errors import ModelError

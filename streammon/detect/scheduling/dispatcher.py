@@ -81,7 +81,7 @@ class Dispatcher:
             if self._shared.stopping or len(self._shared.scheduler.inflight) >= self._limits.in_flight:
                 return False
             self._shared.taking = True
-            lead_s = self._shared.scheduler.stay_s
+            lead_s = self._shared.scheduler.stay.most_s
         try:
             request = self._admission.take(lead_s)
             if request is not None:

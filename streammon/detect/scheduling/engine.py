@@ -54,7 +54,7 @@ class Engine:
         if unmatched := sorted(set(config.schedule) - {lane.name for lane in lanes}):
             log.warning("detect.schedule names detectors that are not switched on: %s", ", ".join(unmatched))
         workers = settings.workers if settings.workers is not None else usable_cores() + 1
-        enough = max(2 * max(lane.max_batch for lane in lanes), workers + 1)
+        enough = max(2 * max(lane.max_batch for lane in lanes), workers)
         inside = settings.max_in_flight if settings.max_in_flight is not None else enough
         self._longest_s = _ALIVE_S + GIVE_UP_AT * max(lane.max_seconds for lane in lanes)
         self._admission = Admission(sources, settings.review_share)

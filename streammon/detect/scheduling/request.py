@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from streammon.detect.detector import Detector
-from streammon.entities import Detection, Frame, Observation, Outcome, Unexamined
+from streammon.entities import Box, Detection, Frame, Observation, Outcome, Unexamined
 from streammon.errors import StreammonError
 
 
@@ -78,9 +78,9 @@ class FrameSource(Protocol):
     def take(self, lead_s: float = 0.0) -> Request | None:
         """The next one, by the source's own order; None where none waits. Does not wait.
 
-        `lead_s` is how long frames lately were inside. One that would be overdue by then is better dropped than taken,
-        since it would be examined by some detectors only, in the place of another. But `lead_s` counts for no more than
-        half of a frame's life, so that an engine that is too slow for a room examines some of it all the same.
+        `lead_s` is how long 95 of 100 frames lately were inside at most. One that would be overdue by then is better
+        dropped than taken, since it would be examined too late, in place of another. But `lead_s` counts for no more
+        than half of a frame's life, so that an engine that is too slow for a room examines some of it all the same.
         """
 
     def waiting(self) -> bool:
@@ -110,13 +110,16 @@ class Listener(Protocol):
 
 
 class Reuse(Protocol):
-    """Knows when a picture is still the one that a detector has seen. Asked by the dispatcher's thread.
+    """Knows what of a picture is still as a detector has seen it. Asked by the dispatcher's thread and the workers'.
 
     What was seen, it is told by whoever judges: only the judge knows whether something goes on in a room.
     """
 
     def unchanged(self, frame: Frame, detectors: Sequence[str], now_s: float) -> Collection[str]:
         """Those of `detectors`, which are due, that need not look: nothing has changed since they last did."""
+
+    def part(self, frame: Frame, detector: str) -> Box | None:
+        """The part that has changed since a detector last looked, which is due; None where that does not help."""
 
 
 def examined_by(detector: Detector, frame: Frame, found: tuple[Detection, ...]) -> Observation:

@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
-from streammon.detect.detector import InformedDetector
+from streammon.detect.detector import Detector, Found, InformedDetector, ScreeningDetector
 from streammon.detect.scheduling.lane import Batch
-from streammon.detect.scheduling.request import Cost
-from streammon.entities import Detection
+from streammon.detect.scheduling.request import Cost, Reuse
+from streammon.entities import Detection, Frame
 from streammon.errors import ModelError
 
 
@@ -39,20 +39,20 @@ class NoRuntime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What came of a batch: what is in each frame, or None and the error."""
+    """What came of a batch: what is in each frame (None: nothing new for the detector), or None and the error."""
 
-    found: Sequence[tuple[Detection, ...]] | None
+    found: Sequence[tuple[Detection, ...] | None] | None
     error: Exception | None
     cost: Cost
 
 
-def run(batch: Batch, runtime: Runtime) -> Run:
+def run(batch: Batch, runtime: Runtime, reuse: Reuse | None) -> Run:
     """Shows a batch to its detector. Raises nothing that a detector raises."""
     cpu_s, provider_s = time.thread_time(), runtime.used_s()
     found, error = None, None
     try:
         with runtime.limit(batch.lane.max_seconds):
-            found = _detect(batch)
+            found = _detect(batch, reuse)
     except Exception as raised:  # noqa: BLE001 - whatever one detector does, the others go on
         error = raised
     return Run(
@@ -62,13 +62,28 @@ def run(batch: Batch, runtime: Runtime) -> Run:
     )
 
 
-def _detect(batch: Batch) -> Sequence[tuple[Detection, ...]]:
+def _detect(batch: Batch, reuse: Reuse | None) -> Sequence[tuple[Detection, ...] | None]:
     detector = batch.detector
     frames = [admitted.request.frame for admitted in batch.frames]
-    if isinstance(detector, InformedDetector):
-        found = detector.detect_in(frames, batch.found)
-    else:
-        found = detector.detect(frames)
+    at = [at for at, frame in enumerate(frames) if not _spared(detector, frame, reuse)]
+    found: list[tuple[Detection, ...] | None] = [None] * len(frames)
+    if at:
+        looks = _look(detector, [frames[one] for one in at], [batch.found[one] for one in at])
+        for one, detections in zip(at, looks, strict=True):
+            found[one] = detections
+    return found
+
+
+def _spared(detector: Detector, frame: Frame, reuse: Reuse | None) -> bool:
+    """Whether what has changed is a part in which there is nothing for the detector."""
+    if reuse is None or not isinstance(detector, ScreeningDetector):
+        return False
+    part = reuse.part(frame, detector.name)
+    return part is not None and not detector.may_see(frame, part)
+
+
+def _look(detector: Detector, frames: Sequence[Frame], gates: Sequence[Found]) -> Sequence[tuple[Detection, ...]]:
+    found = detector.detect_in(frames, gates) if isinstance(detector, InformedDetector) else detector.detect(frames)
     if len(found) != len(frames):
         raise ModelError(f"detector {detector.name} gave {len(found)} answers for {len(frames)} frames")
     return found

@@ -15,14 +15,11 @@ from streammon.detect.scheduling.cadence import Cadence
 from streammon.detect.scheduling.gates import Gates, Verdict
 from streammon.detect.scheduling.inflight import Admitted, InFlight
 from streammon.detect.scheduling.lane import Batch, Lane
-from streammon.detect.scheduling.request import Cost, Request, examined_by, unexamined_by
+from streammon.detect.scheduling.request import Cost, Request, RequestClass, examined_by, unexamined_by
+from streammon.detect.scheduling.stay import Stay
 from streammon.entities import Detection, Observation, Unexamined
 
 log = logging.getLogger(__name__)
-
-# What the newest frame changes in the moving average of how long they stay: this comes to about their 90th percentile.
-_RISE = 0.2
-_FALL = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,15 +33,15 @@ class HealthChange:
 class Scheduler:
     """Leads admitted frames through the lanes.
 
-    `inflight` holds those that have not left, `changes` what to tell. `stay_s` is for how long frames are inside until
-    the last detector has looked: a moving average that follows a rise faster than a fall.
+    `inflight` holds those that have not left, `changes` what to tell. `stay` is for how long live frames are inside
+    until the last detector has looked; reviews, which no deadline drives, are inside for longer.
     """
 
     def __init__(self, lanes: Sequence[Lane], gates: Gates, config: EngineConfig) -> None:
         self.inflight = InFlight()
         self.changes: deque[HealthChange] = deque()
         self.admitted = 0
-        self.stay_s = 0.0
+        self.stay = Stay()
         self._lanes = {lane.name: lane for lane in lanes}
         self._gates = gates
         self._cadence = Cadence()
@@ -85,14 +82,17 @@ class Scheduler:
         batch.found = tuple(self._gates.found(batch.lane.name, frame.observations) for frame in batch.frames)
         return batch
 
-    def answered(self, batch: Batch, found: Sequence[tuple[Detection, ...]], cost: Cost, now_s: float) -> None:
-        """A batch came back with what is in each of its frames."""
+    def answered(self, batch: Batch, found: Sequence[tuple[Detection, ...] | None], cost: Cost, now_s: float) -> None:
+        """A batch came back with what is in each of its frames, None where nothing new is there for the detector."""
         lane = batch.lane
         self._end(batch, cost, now_s)
         if batch.current:
             self._count_success(lane, now_s)
         for frame, detections in zip(batch.frames, found, strict=True):
-            self._settle(frame, lane, examined_by(batch.detector, frame.request.frame, detections), now_s)
+            if detections is None:
+                self._refuse(frame, lane, Unexamined.NOTHING_NEW, now_s)
+            else:
+                self._settle(frame, lane, examined_by(batch.detector, frame.request.frame, detections), now_s)
 
     def failed(self, batch: Batch, why: str, cost: Cost, now_s: float) -> None:
         """A batch came to nothing: each of its frames is tried once more, alone, unless it has been."""
@@ -201,16 +201,12 @@ class Scheduler:
         frame.observations[lane.name] = observation
         if frame.complete:
             self.inflight.complete(frame)
-            if frame.cost:  # one that nobody was shown says nothing
-                self._note_stay(now_s - frame.since_s)
+            if frame.cost and frame.request.request_class is RequestClass.LIVE:  # one that nobody saw says nothing
+                self.stay.note(now_s - frame.since_s)
             return
         for name in self._gates.behind(lane.name):
             if name in frame.gated:
                 self._ask_gates(frame, self._lanes[name], now_s)
-
-    def _note_stay(self, stay_s: float) -> None:
-        step = _RISE if stay_s > self.stay_s else _FALL
-        self.stay_s += step * (stay_s - self.stay_s)
 
     def _ask_gates(self, frame: Admitted, lane: Lane, now_s: float) -> None:
         verdict = self._gates.ask(lane.name, frame.observations)

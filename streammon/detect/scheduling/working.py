@@ -40,7 +40,7 @@ class Work:
 
     def _run(self, worker: Worker, batch: Batch) -> bool:
         """False where the batch was given up meanwhile: another worker has taken this one's place."""
-        came = run(batch, self._shared.hooks.runtime)
+        came = run(batch, self._shared.hooks.runtime, self._shared.hooks.reuse)
         now_s = self._shared.hooks.clock()
         with self._shared.changed:
             worker.batch = None

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +19,10 @@ ROOT = Path(__file__).resolve().parents[3]
 _STOP_S = 40.0
 _LOST = ("overdue", "failed", "disabled")
 """Why a detector did not look at a frame that should have been looked at; the other reasons are as configured."""
+_SPARED = ("unchanged", "nothing_new")
+"""Why it did not have to: nothing has changed, or only where there is nothing for it."""
+_BY_ROOM = "unfinished"
+"""The frames of a room that are overdue for a detector; those that are failed or disabled are not counted by room."""
 
 
 class Ours:
@@ -84,22 +88,30 @@ class Running:
 def outcome(added: Scrape, now: Scrape, seconds: float) -> Outcome:
     """From the metrics that were added in so many seconds, and as they are at the end.
 
-    A frame that a detector did not get to in time counts as not judged, in every room alike, since that is not counted
-    by room. `core-ms` is of each part per judged frame.
+    A frame that a detector did not look at counts as not judged: where it came too late in its own room, where it
+    failed in every room alike, since that is not counted by room. `core-ms` is of each part per judged frame.
     """
     examined = _examined(added)
     frames = sum(examined.values())
+    late = {int(room): n for (room, why), n in _dropped(added).items() if why == _BY_ROOM}
     skipped = added.by_two("streammon_frames_not_examined_total", "detector", "reason")
     lost = {name: sum(skipped.get((name, why), 0.0) for why in _LOST) for name, _ in skipped}
-    kept = 1.0 - max(lost.values(), default=0.0) / max(frames, 1.0)
-    reused = {name: number / max(frames, 1.0) for (name, why), number in skipped.items() if why == "unchanged"}
+    failed = {name: number - skipped.get((name, "overdue"), 0.0) for name, number in lost.items()}
+    kept = 1.0 - max(failed.values(), default=0.0) / max(frames, 1.0)
+    reused = {
+        name: sum(skipped.get((name, why), 0.0) for why in _SPARED) / max(frames, 1.0)
+        for name, one in skipped
+        if one in _SPARED
+    }
     dropped = added.by("streammon_frames_dropped_total", "reason")
     cost_s = added.by("streammon_room_cpu_seconds_total", "part")
     (saturation,) = now.by("streammon_engine_saturation_ratio", "").values() or (0.0,)
     return Outcome(
         age_p50_s=added.quantile("streammon_frame_age_seconds", 0.5),
         age_p95_s=added.quantile("streammon_frame_age_seconds", 0.95),
-        shares={room: number * kept * INTERVAL_S / seconds for room, number in examined.items()},
+        shares={
+            room: (number - late.get(room, 0.0)) * kept * INTERVAL_S / seconds for room, number in examined.items()
+        },
         notes={
             "saturation": saturation,
             **{f"core-ms {part}": 1000 * spent / max(frames, 1.0) for part, spent in sorted(cost_s.items())},
@@ -108,6 +120,10 @@ def outcome(added: Scrape, now: Scrape, seconds: float) -> Outcome:
             **{reason: number for reason, number in sorted(dropped.items()) if number},
         },
     )
+
+
+def _dropped(metrics: Scrape) -> Mapping[tuple[str, str], float]:
+    return metrics.by_two("streammon_frames_dropped_total", "room", "reason")
 
 
 def _examined(metrics: Scrape) -> dict[int, float]:

@@ -83,6 +83,10 @@ streammon_room_frames_examined_total{room="1"} 10
 streammon_frames_not_examined_total{detector="ocr",reason="overdue"} 3
 streammon_frames_not_examined_total{detector="ocr",reason="unchanged"} 6
 streammon_frames_not_examined_total{detector="nsfw",reason="failed"} 1
+# TYPE streammon_frames_dropped_total counter
+streammon_frames_dropped_total{room="0",reason="unfinished"} 2
+streammon_frames_dropped_total{room="1",reason="unfinished"} 1
+streammon_frames_dropped_total{room="1",reason="overdue"} 7
 # TYPE streammon_room_cpu_seconds_total counter
 streammon_room_cpu_seconds_total{room="0",tenant="a",part="ocr"} 2.5
 streammon_room_cpu_seconds_total{room="1",tenant="a",part="ocr"} 0.5
@@ -104,7 +108,8 @@ def test_without_an_observation_there_is_no_quantile() -> None:
 def test_ours_counts_what_no_detector_got_to_as_not_judged() -> None:
     metrics = read(_METRICS)
     found = ours.outcome(metrics.since(Scrape(samples={})), metrics, 40.0)
-    assert found.shares == {0: pytest.approx(20 / 20 * 0.9), 1: pytest.approx(10 / 20 * 0.9)}
+    one_failed = 29 / 30
+    assert found.shares == {0: pytest.approx(18 / 20 * one_failed), 1: pytest.approx(9 / 20 * one_failed)}
     assert found.notes["reused ocr"] == pytest.approx(0.2)
     assert found.notes["saturation"] == 0.9
     assert found.notes["core-ms ocr"] == pytest.approx(100.0)
