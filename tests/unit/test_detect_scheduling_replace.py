@@ -126,6 +126,7 @@ def test_a_batch_that_has_started_is_shown_to_the_one_it_started_with() -> None:
     lane = Lane(old, DetectorSchedule(), EngineConfig())
     lane.put(Admitted(request=request(3), detectors=("seer",), since_s=0.0), 0.0)
     batch = lane.start(0.0)
+    batch.found = ({},)
     assert lane.replace(new) is old
     came = run(batch, NoRuntime(), None)
     assert came.found is not None
