@@ -93,6 +93,10 @@ bench-deliver: $(VENV)/.dev ## durable events a second to Kafka, beside the bare
 bench-kill: $(VENV)/.dev ## kill engines and supervisors 75 times, and audit what a consumer got; five minutes
 	@$(BIN)/python -m tests.benchmarks.bench_kill
 
+.PHONY: bench-texts
+bench-texts: $(VENV)/.dev ## lines of chat a second that one core holds against the lists
+	@$(BIN)/python -m tests.benchmarks.bench_texts
+
 .PHONY: schema
 schema: $(VENV)/.dev ## write the events' JSON Schemas anew
 	@$(BIN)/python -m streammon.deliver.schemas
