@@ -97,6 +97,14 @@ bench-kill: $(VENV)/.dev ## kill engines and supervisors 75 times, and audit wha
 bench-texts: $(VENV)/.dev ## lines of chat a second that one core holds against the lists
 	@$(BIN)/python -m tests.benchmarks.bench_texts
 
+.PHONY: bench-keywords
+bench-keywords: $(VENV)/.dev ## a line of text against 100,000 listed words; a minute
+	@$(BIN)/python -m tests.benchmarks.bench_keywords
+
+.PHONY: accuracy
+accuracy: $(VENV)/.dev ## how much is found and how much is found by mistake; real material with EVAL_DIR; fetches 40 MB once
+	@$(BIN)/python -m tests.benchmarks.accuracy
+
 .PHONY: schema
 schema: $(VENV)/.dev ## write the events' JSON Schemas anew
 	@$(BIN)/python -m streammon.deliver.schemas

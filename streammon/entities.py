@@ -112,16 +112,38 @@ class Box:
     h: float
 
 
+class MatchStep(StrEnum):
+    """What had to be looked through to find a listed word in a text.
+
+    exact: nothing but width and case. simplified: traditional characters. separators: what stands between its
+    characters. homoglyphs: letters of another script or shape. digits: digits and signs for letters. repeats:
+    characters written several times. pinyin: characters of the same sound, or the sound in letters. ocr: one character
+    that looks alike, is lost, or is too many. pattern: an operator's expression.
+    """
+
+    EXACT = "exact"
+    SIMPLIFIED = "simplified"
+    SEPARATORS = "separators"
+    HOMOGLYPHS = "homoglyphs"
+    DIGITS = "digits"
+    REPEATS = "repeats"
+    PINYIN = "pinyin"
+    OCR = "ocr"
+    PATTERN = "pattern"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeywordHit:
     """A listed word found in a text, or a contact, whose `list` is `contacts` and `word` what it amounts to.
 
-    `span` is [start, end) in characters of the text as it was read.
+    `span` is [start, end) in characters of the text as it was read. `by` is the most daring step that finding it took,
+    in the order of MatchStep.
     """
 
     word: str
     list: str
     span: tuple[int, int]
+    by: MatchStep = MatchStep.EXACT
 
 
 class CodeKind(StrEnum):

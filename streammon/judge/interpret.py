@@ -52,7 +52,7 @@ def redacted(detection: Detection, text: TextPolicy) -> Detection:
 def _keyword_hits(line: Detection, policy: Policy) -> list[Detection]:
     by_list: dict[tuple[str, str], list[Match]] = defaultdict(list)
     for match in policy.matcher.find(line.text or ""):
-        by_list[match.keywords.label, match.keywords.name].append(match)
+        by_list[match.label, match.keywords.name].append(match)
     return [
         replace(line, label=label, subject=name, keywords=tuple(match.hit for match in matches))
         for (label, name), matches in by_list.items()

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from streammon.config import FilePath, Seconds, Section
+from streammon.entities import MatchStep
 from streammon.errors import ConfigError
 from streammon.judge.contacts.contact import ContactKind
 from streammon.judge.contacts.regions import known_region
@@ -200,6 +201,24 @@ class KeywordFile(Section):
     label: LeafLabel
 
 
+class TextMatching(Section):
+    """Which steps are taken to find listed words (see MatchStep), and the files of words that hide hits within them."""
+
+    simplified: bool = True
+    separators: bool = True
+    homoglyphs: bool = True
+    digits: bool = True
+    repeats: bool = True
+    pinyin: bool = True
+    ocr: bool = True
+    allow: tuple[Annotated[FilePath, AfterValidator(_keyword_file)], ...] = ()
+
+    @property
+    def off(self) -> frozenset[MatchStep]:
+        """The steps that are not taken."""
+        return frozenset(step for step in MatchStep if getattr(self, step.value, True) is False)
+
+
 Domain = Annotated[str, AfterValidator(_domain)]
 
 
@@ -231,6 +250,7 @@ class PolicyFile(Section):
     labels: dict[LabelName, RuleSpec]
     combine: tuple[CombineSpec, ...] = ()
     keywords: tuple[KeywordFile, ...] = ()
+    text_matching: TextMatching = TextMatching()
     qr: QrSpec = QrSpec()
     contacts: ContactsSpec = ContactsSpec()
     ignore_regions: tuple[RegionSpec, ...] = Field(default=(), max_length=100)

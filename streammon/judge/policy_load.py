@@ -11,7 +11,7 @@ from streammon.config import line_of, load_yaml
 from streammon.entities import Box
 from streammon.errors import ConfigError, Problem
 from streammon.judge.contacts.finder import CONTACT_LABEL, ContactFinder
-from streammon.judge.keywords import KeywordMatcher, read_keyword_list
+from streammon.judge.keywords import KeywordList, KeywordMatcher, read_keyword_list
 from streammon.judge.policy import (
     NEVER_STORED,
     Combination,
@@ -43,12 +43,20 @@ def load_policy(path: Path) -> Policy:
     problems = [*_unheard(path, written, rules), *_reversed_thresholds(path, written, rules), *problems]
     if problems:
         raise ConfigError(problems)
-    files = (path, *dict.fromkeys(entry.file for entry in written.keywords))
+    lists = [read_keyword_list(entry.file, entry.label) for entry in written.keywords]
+    if problems := _unheard_words(written, lists, rules):
+        raise ConfigError(problems)
+    allow = written.text_matching.allow
+    files = (path, *dict.fromkeys((*(entry.file for entry in written.keywords), *allow)))
     return Policy(
         id=written.id,
         version=_digest(files),
         rules=rules,
-        matcher=KeywordMatcher([read_keyword_list(entry.file, entry.label) for entry in written.keywords]),
+        matcher=KeywordMatcher(
+            lists,
+            allowed=[word for file in allow for word in read_keyword_list(file, "").words],
+            off=written.text_matching.off,
+        ),
         qr_allow_domains=written.qr.allow_domains,
         qr_deny_domains=written.qr.deny_domains,
         contacts=_contacts(written.contacts),
@@ -87,6 +95,20 @@ def _unheard(path: Path, written: PolicyFile, rules: Mapping[str, Rule]) -> list
         )
         for section, index, label, what in (*combined, *lists)
         if label not in rules
+    ]
+
+
+def _unheard_words(written: PolicyFile, lists: Iterable[KeywordList], rules: Mapping[str, Rule]) -> list[Problem]:
+    """The labels that lists give some of their words, and that the policy never reports."""
+    return [
+        Problem(
+            file=str(entry.file),
+            line=1,
+            key="",
+            reason=f"gives words the label {label}, which has no threshold under `labels` of the policy {written.id}",
+        )
+        for entry, keywords in zip(written.keywords, lists, strict=True)
+        for label in sorted({said.label for said in keywords.said.values() if said.label is not None} - rules.keys())
     ]
 
 

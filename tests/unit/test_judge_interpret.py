@@ -7,6 +7,8 @@ import pytest
 from streammon.entities import CodeKind, KeywordHit
 from streammon.judge.contacts.finder import ContactFinder
 from streammon.judge.interpret import interpret
+from streammon.judge.keywords import KeywordList
+from streammon.judge.keywords.lists import Said
 from streammon.judge.policy import TextPolicy
 from tests.unit.judging import ADULT, CODE, CONTACT, code, combination, keywords, line, picture, policy, rule
 
@@ -31,6 +33,13 @@ def test_a_line_becomes_one_detection_per_list_with_all_its_words() -> None:
 def test_lists_of_one_name_keep_their_labels() -> None:
     lists = [keywords("加微信", name="zh"), keywords("赌场", name="zh", label=GAMBLING)]
     found = interpret([line("加微信 赌场")], policy(EVERYTHING, lists=lists))
+    assert [(d.label, [hit.word for hit in d.keywords]) for d in found] == [(CONTACT, ["加微信"]), (GAMBLING, ["赌场"])]
+
+
+def test_a_word_with_a_label_of_its_own_is_a_detection_of_that() -> None:
+    said = {"赌场": Said(label=GAMBLING)}
+    both = KeywordList(name="mine", label=CONTACT, words=("加微信", "赌场"), said=said)
+    found = interpret([line("加微信 赌场")], policy(EVERYTHING, lists=[both]))
     assert [(d.label, [hit.word for hit in d.keywords]) for d in found] == [(CONTACT, ["加微信"]), (GAMBLING, ["赌场"])]
 
 

@@ -1,26 +1,24 @@
-"""Listed words: what counts as the same spelling, where in the text a hit lies, what a list file may not hold."""
+"""Listed words as they are usually written: what is one word, where in the text a hit lies, what cancels it."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import sys
+from types import FrameType
+from typing import Any
 
 import pytest
 
-from streammon.errors import ConfigError
-from streammon.judge.keywords import KeywordMatcher, fold, read_keyword_list
-from tests.unit.judging import CONTACT, keywords, write
+from streammon.entities import MatchStep
+from streammon.judge.keywords import KeywordList, KeywordMatcher
+from streammon.judge.keywords.lists import Said
+from streammon.judge.keywords.matcher import MAX_TEXT
+from tests.unit.judging import CONTACT, keywords
 
 
 def found(text: str, *words: str) -> list[str]:
     """The stretches of the text as it was read that hits point to, in the order of where they end."""
     hits = [match.hit for match in KeywordMatcher([keywords(*words)]).find(text)]
     return [text[slice(*hit.span)] for hit in hits]
-
-
-def problems(path: Path) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        read_keyword_list(path, CONTACT)
-    return [str(problem) for problem in caught.value.problems]
 
 
 @pytest.mark.parametrize(
@@ -89,6 +87,11 @@ def test_words_that_overlap_or_lie_within_each_other_are_all_found() -> None:
     assert found("澳门赌场开业", "赌场", "澳门赌场", "门赌", "场开") == ["门赌", "澳门赌场", "赌场", "场开"]
 
 
+def test_letters_of_one_shape_before_a_word_do_not_hide_it() -> None:
+    assert found("E é", "é") == ["é"]
+    assert found("yes sex o on", "sex", "on") == ["sex", "on"]
+
+
 def test_a_word_that_comes_twice_is_two_hits() -> None:
     assert found("casino, casino", "casino") == ["casino", "casino"]
 
@@ -103,41 +106,73 @@ def test_no_lists_find_nothing() -> None:
     assert KeywordMatcher([]).find("加微信") == []
 
 
-def test_fold_gives_each_character_the_span_it_came_from() -> None:
-    assert fold("A ﬁ") == ("afi", [(0, 1), (2, 3), (2, 3)])
+def test_signs_of_a_listed_word_must_be_there() -> None:
+    assert found("微信 abc, t me/x", "微信:", "t.me/") == []
+    assert found("t.me/x +V", "t.me/", "+V") == ["t.me/", "+V"]
 
 
-def test_a_list_file_is_one_word_a_line_with_comments_and_blank_lines(tmp_path: Path) -> None:
-    path = write(tmp_path, "gambling.txt", "# words\n\n 赌场 \nslot machine\r\n  # more\ncasino")
-    read = read_keyword_list(path, "prohibited.gambling")
-    assert (read.name, read.label) == ("gambling", "prohibited.gambling")
-    assert read.words == ("赌场", "slot machine", "casino")
+def test_a_word_of_signs_alone_is_found_as_it_is() -> None:
+    assert found("来🔞看", "🔞") == ["🔞"]
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_word(tmp_path: Path) -> None:
-    path = tmp_path / "list.txt"
-    path.write_bytes("\N{BYTE ORDER MARK}# 注释\n赌场\n".encode())
-    assert read_keyword_list(path, CONTACT).words == ("赌场",)
+def test_a_word_of_one_character_is_found_as_it_stands_only() -> None:
+    assert found("你赌么", "赌") == ["赌"]
+    assert found("你賭么 du 堵", "赌") == ["賭"]
+    assert found("a l", "i") == []
 
 
-def test_every_repeated_word_is_told_with_its_line(tmp_path: Path) -> None:
-    path = write(tmp_path, "list.txt", "Casino\n# c\n\nＣＡＳＩＮＯ\n赌场\n赌 场\n")
-    assert problems(path) == [
-        f"{path}:4: stands in line 1 already (got 'ＣＡＳＩＮＯ')",
-        f"{path}:6: stands in line 5 already (got '赌 场')",
-    ]
+def test_an_allowed_word_hides_the_hits_within_it_and_no_others() -> None:
+    search = KeywordMatcher([keywords("赌博", "ass")], allowed=["禁止赌博", "pain in the ass"])
+    assert [m.hit.span for m in search.find("禁止赌博, 不赌博")] == [(7, 9)]
+    assert [m.hit.span for m in search.find("a Pain in the ASS, ass")] == [(19, 22)]
 
 
-def test_a_word_of_which_nothing_is_left_is_told(tmp_path: Path) -> None:
-    path = write(tmp_path, "list.txt", "赌场\n\N{ZERO WIDTH SPACE}\n")
-    assert problems(path) == [f"{path}:2: has nothing to see (got '\\u200b')"]
+def test_an_allowed_word_is_not_looked_for_in_hiding() -> None:
+    search = KeywordMatcher([keywords("赌博")], allowed=["禁止赌博"])
+    assert len(search.find("禁.止.赌博")) == 1
 
 
-def test_a_list_that_is_not_utf8_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "list.txt"
-    path.write_bytes("赌场".encode("gb18030"))
-    assert problems(path) == [f"{path}:1: is not UTF-8 text"]
+def test_a_list_may_say_more_of_a_word() -> None:
+    said = {"赌场": Said(label="prohibited.gambling", severity=5)}
+    one = KeywordList(name="mine", label=CONTACT, words=("赌场", "加微信"), said=said)
+    matches = KeywordMatcher([one]).find("赌场 加微信")
+    assert [(m.label, m.severity) for m in matches] == [("prohibited.gambling", 5), (CONTACT, None)]
 
 
-def test_a_list_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    assert problems(tmp_path) == [f"{tmp_path}:1: cannot be read: Is a directory"]
+def test_an_expression_is_found_where_it_matches() -> None:
+    one = KeywordList(name="mine", label=CONTACT, words=(), patterns=(r"(?i)vx[:：]\s*\w{5,20}",))
+    (match,) = KeywordMatcher([one]).find("找我 VX： abc_12345!")
+    assert (match.hit.span, match.hit.by) == ((3, 16), MatchStep.PATTERN)
+    assert match.hit.word == one.patterns[0]
+
+
+def test_of_a_long_text_the_beginning_is_searched() -> None:
+    word = "加微信"
+    assert len(found("x" * (MAX_TEXT - 3) + word, word)) == 1
+    assert found("x" * (MAX_TEXT - 2) + word, word) == []
+
+
+def calls_for(search: KeywordMatcher, text: str) -> int:
+    """How many calls of functions it takes to search a text: work, whatever the machine."""
+    calls = 0
+
+    def count(frame: FrameType, event: str, arg: Any) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        search.find(text)
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+@pytest.mark.parametrize("piece", ["a", "ab", "加", "加微", "a ", "微 ", "1", "\N{COMBINING ACUTE ACCENT}", "*"])
+def test_work_grows_no_faster_than_the_text_and_ends_with_the_bound(piece: str) -> None:
+    search = KeywordMatcher([keywords("aaaa", "abab", "加微信", "微微加微", "casino", "a微b加", "赌博")])
+    calls_for(search, piece * 500)
+    short, long = (calls_for(search, (piece * n)[:n]) for n in (1000, 4000))
+    assert long <= 5 * short + 2000
+    assert calls_for(search, piece * 1_000_000) <= 5 * short + 2000

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streammon.entities import Room
+from streammon.entities import MatchStep, Room
 from streammon.errors import ConfigError
 from streammon.events import Verdict
 from streammon.judge.policy import Policy, TextPolicy, above
@@ -350,3 +350,35 @@ def test_contacts_are_looked_for_where_the_policy_says_so(tmp_path: Path) -> Non
 def test_domains_of_codes_are_kept_as_dns_has_them(tmp_path: Path) -> None:
     judging = load(tmp_path, "labels: {}\nqr: {allow_domains: [A.cn], deny_domains: [例子.中国]}")
     assert (judging.qr_allow_domains, judging.qr_deny_domains) == (("a.cn",), ("xn--fsqu00a.xn--fiqs8s",))
+
+
+def test_steps_of_matching_can_be_switched_off(tmp_path: Path) -> None:
+    write(tmp_path, "words.txt", "加微信\n")
+    text = "labels: {advertising.contact: {review: 0.5}}\nkeywords: [{file: words.txt, label: advertising.contact}]\n"
+    hidden = "加威信, 加.微.信"
+    assert len(load(tmp_path, text).matcher.find(hidden)) == 2
+    (match,) = load(tmp_path, text + "text_matching: {pinyin: off}\n").matcher.find(hidden)
+    assert match.hit.by is MatchStep.SEPARATORS
+    assert "text_matching.exact: unknown key" in problems(tmp_path, text + "text_matching: {exact: off}\n")[0]
+
+
+def test_an_allow_list_hides_hits_and_is_one_of_the_policys_files(tmp_path: Path) -> None:
+    write(tmp_path, "words.txt", "赌博\n")
+    allow = write(tmp_path, "allow.txt", "禁止赌博\n")
+    text = """
+labels: {prohibited.gambling: {review: 0.5}}
+keywords: [{file: words.txt, label: prohibited.gambling}]
+text_matching: {allow: [allow.txt]}
+"""
+    policy = load(tmp_path, text)
+    assert policy.matcher.find("禁止赌博") == []
+    assert allow in policy.files
+    write(tmp_path, "allow.txt", "禁止赌博\n\n禁止赌博\n")
+    assert problems(tmp_path, text) == ["allow.txt:3: stands in line 1 already (got '禁止赌博')"]
+
+
+def test_a_word_with_a_label_that_is_never_reported_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "words.txt", "加微信\n赌博\tprohibited.gambling\n")
+    text = "labels: {advertising.contact: {review: 0.5}}\nkeywords: [{file: words.txt, label: advertising.contact}]\n"
+    (told,) = problems(tmp_path, text)
+    assert told.startswith("words.txt:1: gives words the label prohibited.gambling, which has no threshold")
