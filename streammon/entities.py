@@ -203,6 +203,7 @@ class Detection:
     `label` is a taxonomy name (`pornography.adult`), or None for a line of text, which means nothing until a policy's
     keyword lists have been held against it. `score` is the model's confidence, 0..1. `box` is None where the whole
     frame is meant. `subject` tells apart two incidents of one label: the person, the code's payload, the keyword list.
+    `severity`, 0 to 5, is what the list says of the gravest word; None where it says nothing.
     """
 
     detector: str
@@ -214,6 +215,7 @@ class Detection:
     subject: str | None = None
     text: str | None = None
     keywords: tuple[KeywordHit, ...] = ()
+    severity: int | None = None
     qr: QrReading | None = None
     person: PersonMatch | None = None
     chat: ChatLine | None = None

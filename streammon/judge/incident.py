@@ -54,8 +54,8 @@ class Incident:
 
     `dismissed`: somebody said that it is a false alarm, so it goes on unreported until it is out of the picture.
     `detectors` have shown it: what they do not see any more is gone. `pictured`: a picture has shown it, not chat
-    alone. `frame` is the last picture examined, by `looked`; `awaited` examined the one before. `recent` holds what may
-    still confirm: at most twice the rule's number of hits.
+    alone. `severity` is the highest that a list gave a word of it. `frame` is the last picture examined, by `looked`;
+    `awaited` examined the one before. `recent` holds what may still confirm: at most twice the rule's number of hits.
     """
 
     key: Key
@@ -64,6 +64,7 @@ class Incident:
     verdict: Verdict = Verdict.PASS
     added_actions: tuple[str, ...] = ()
     escalated: bool = False
+    severity: int = 0
     dismissed: bool = False
     acknowledged_by: str | None = None
     has_feedback: bool = False
@@ -110,6 +111,7 @@ class Incident:
             self.pictured = True
         else:
             self.looks += 1
+        self.severity = max(self.severity, *(hit.severity or 0 for hit in look.hits))
         if self.last is not None and self.last.moment == look.moment:
             seen = replace(self.last, score=max(self.last.score, look.score))
             both = dict.fromkeys((*self.hits, *look.hits))

@@ -54,7 +54,13 @@ def _keyword_hits(line: Detection, policy: Policy) -> list[Detection]:
     for match in policy.matcher.find(line.text or ""):
         by_list[match.label, match.keywords.name].append(match)
     return [
-        replace(line, label=label, subject=name, keywords=tuple(match.hit for match in matches))
+        replace(
+            line,
+            label=label,
+            subject=name,
+            keywords=tuple(match.hit for match in matches),
+            severity=max((match.severity for match in matches if match.severity is not None), default=None),
+        )
         for (label, name), matches in by_list.items()
     ]
 

@@ -123,7 +123,7 @@ class Reporter:
             passthrough=self._room.passthrough,
             verdict=incident.verdict,
             previous_verdict=None,
-            severity=rule.severity,
+            severity=max(rule.severity, incident.severity),
             actions=tuple(dict.fromkeys((*rule.actions, *incident.added_actions))),
             category=label.category,
             label=label.name,

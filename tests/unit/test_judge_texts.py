@@ -11,6 +11,8 @@ import pytest
 from streammon.entities import ChatLine, Detection, Observation
 from streammon.errors import StreammonError
 from streammon.events import EndReason, Phase, ViolationEvent
+from streammon.judge.keywords import KeywordList
+from streammon.judge.keywords.lists import Said
 from streammon.judge.policy import Policy, TextPolicy
 from streammon.judge.report import hit_of
 from streammon.judge.room import RoomJudge
@@ -171,3 +173,15 @@ def test_a_body_names_the_line_that_is_wrong() -> None:
         decode_texts("r", b'{"texts":[{"text":"a"},{"text":7}]}')
     with pytest.raises(StreammonError, match="length <= 1000"):
         decode_texts("r", b'{"texts":[' + b",".join([b'{"text":"a"}'] * 1001) + b"]}")
+
+
+def test_a_word_that_its_list_calls_severe_makes_its_incident_so() -> None:
+    said = Said(label=None, severity=5)
+    lists = [KeywordList(name="contact", label=CONTACT, words=("wechat", "加微信"), said={"加微信": said})]
+    judge = RoomJudge(ROOM, 1, policy(RULES, lists=lists), MONITOR)
+    (mild,) = judge.observe(written(1.0, "wechat"), now(1.0))
+    assert mild.severity == RULES[CONTACT].severity == 4
+    judge.observe(written(2.0, "加微信"), now(2.0))
+    judge.observe(written(3.0, "wechat"), now(3.0))
+    (end,) = judge.tick(now(9.0))
+    assert end.severity == 5
