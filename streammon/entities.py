@@ -186,6 +186,31 @@ class ChatLine:
     sent_at: datetime | None = None
 
 
+class TextKind(StrEnum):
+    """How a line of text stands in the picture, as far as is known by now.
+
+    `barrage` flies through it. `overlay` has stood in one place for a minute. `scene` is everything else.
+    """
+
+    BARRAGE = "barrage"
+    OVERLAY = "overlay"
+    SCENE = "scene"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextLine:
+    """A line of text that was followed from picture to picture. `first_pts_s` and `last_pts_s`: seconds of its session.
+
+    `reads` is in how many pictures it was read; between them it was seen again, unchanged. The text is what these
+    readings say together.
+    """
+
+    kind: TextKind
+    first_pts_s: float
+    last_pts_s: float
+    reads: int
+
+
 class Source(StrEnum):
     """Which kind of reading raised a label."""
 
@@ -219,6 +244,7 @@ class Detection:
     qr: QrReading | None = None
     person: PersonMatch | None = None
     chat: ChatLine | None = None
+    line: TextLine | None = None
 
 
 class Outcome(StrEnum):

@@ -23,6 +23,7 @@ from streammon.entities import (
     QrReading,
     RoomState,
     Source,
+    TextLine,
 )
 
 Ratio = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -98,6 +99,7 @@ class Hit:
     qr: QrReading | None = None
     person: PersonMatch | None = None
     chat: ChatLine | None = None
+    line: TextLine | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

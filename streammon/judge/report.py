@@ -172,6 +172,7 @@ def hit_of(detection: Detection) -> Hit:
         qr=detection.qr,
         person=detection.person,
         chat=detection.chat,
+        line=detection.line,
     )
 
 

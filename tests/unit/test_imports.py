@@ -17,7 +17,18 @@ LAYERS = ("leaves", "bus", "models", "ingest", "detect", "judge", "deliver", "se
 # Within a folder that has folders of its own, the same.
 INNER = {
     "ingest": ("source", "moves", "net", "config", "sampling", "hls", "media", "rooms"),
-    "detect": ("detector", "config", "runtime", "change", "custom", "detectors", "registry", "scheduling", "shadow"),
+    "detect": (
+        "detector",
+        "config",
+        "runtime",
+        "change",
+        "text",
+        "custom",
+        "detectors",
+        "registry",
+        "scheduling",
+        "shadow",
+    ),
 }
 DOORS = {
     "kafka": "streammon.bus",

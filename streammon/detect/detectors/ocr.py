@@ -1,4 +1,4 @@
-"""The reader of text: finds lines, reads them, and leaves what they mean to the policy.
+"""The reader of text: finds lines, reads them as seldom as can be, and leaves what they mean to the policy.
 
 Several of the engine's threads at once.
 """
@@ -8,15 +8,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from streammon.detect.config import OcrConfig
-from streammon.detect.detectors.text_locator import Quad, TextLocator
+from streammon.detect.detectors.text_locator import TextLocator, small_px
 from streammon.detect.detectors.text_reader import TextReader
 from streammon.detect.runtime.batches import gainful_batch
 from streammon.detect.runtime.session import Session
+from streammon.detect.text.line import Line
+from streammon.detect.text.placed import Placed, corners, located
+from streammon.detect.text.rooms import TextRooms
+from streammon.detect.text.voting import Reading
 from streammon.entities import Box, Detection, Frame, Image, Source
 
 
 class OcrDetector:
-    """One detection per line of text, without a label: the policy's keyword lists decide."""
+    """One detection per line of text, without a label: the policy's keyword lists decide.
+
+    Lines are followed from frame to frame. Each detection is fresh: its line was found in this very frame, where it was
+    read, or was seen to be the line that was read before. So a line that stands is a hit in every frame that shows it,
+    one detection a line and frame, though it was read once; a line that is not found is not told.
+    """
 
     name = "ocr"
     parallel = 2
@@ -29,6 +38,7 @@ class OcrDetector:
         self._locator = TextLocator(detection)
         self._reader = TextReader(recognition)
         self._config = config
+        self._rooms = TextRooms()
 
     def warm_up(self) -> None:
         """Run both models once in every shape."""
@@ -36,11 +46,12 @@ class OcrDetector:
         self._reader.warm_up()
 
     def detect(self, frames: Sequence[Frame]) -> list[tuple[Detection, ...]]:
-        """The lines in each frame, in reading order, at most `max_lines` and none read less surely than `min_score`.
+        """The lines in each frame, from top to bottom, at most `max_lines` and none read less surely than `min_score`.
 
-        Raises ModelError where a model does not run.
+        `line` says since when each is there and how it moves; `text` is what its readings say together. Raises
+        ModelError where a model does not run.
         """
-        return [tuple(self._lines(frame.image)) for frame in frames]
+        return [tuple(self._lines(frame)) for frame in frames]
 
     def may_see(self, frame: Frame, part: Box) -> bool:
         """See `ScreeningDetector`: finds lines, and reads none."""
@@ -51,29 +62,41 @@ class OcrDetector:
         self._locator.close()
         self._reader.close()
 
-    def _lines(self, image: Image) -> list[Detection]:
-        quads = self._locator.locate(image, self._config.max_lines)
-        read = self._reader.read(image, quads)
+    def _lines(self, frame: Frame) -> list[Detection]:
+        """The lines in the frame. Where the room's lines are known, most are seen again without being read again."""
+        image, at_s, size = frame.image, frame.moment.pts_s, frame.image.shape[:2]
+        with self._rooms.lines_of(frame) as lines:
+            if lines.quiet.shows_nothing_new(image, at_s):
+                return []
+            fine = lines.fine(at_s, small_px(*size))
+            quads = self._locator.locate(image, self._config.max_lines, fine=fine)
+            spots = lines.look(image, [located(quad, width_px=size[1]) for quad in quads], at_s)
+            readings = self._read(image, [spot.place for spot in spots if spot.to_read])
+            seen = lines.settle(spots, readings, at_s, self._config.min_score)
+            lines.quiet.searched(image, at_s, text=any(line.written for line in seen))
+            return [self._detection(line, size) for line in seen]
+
+    def _read(self, image: Image, places: Sequence[Placed]) -> list[Reading]:
+        """What stands in each place; nothing is a text of no score."""
+        read = self._reader.read(image, [corners(place) for place in places])
         return [
-            Detection(
-                detector=self.name,
-                model=self.model,
-                source=Source.TEXT,
-                score=min(score, 1.0),
-                box=_upright(quad, width_px=image.shape[1], height_px=image.shape[0]),
-                text=text,
-            )
-            for quad, (text, score) in zip(quads, read, strict=True)
-            if score >= self._config.min_score and text.strip()
+            Reading(text=text, score=score if text.strip() else 0.0, cut_left=place.cut_left, cut_right=place.cut_right)
+            for place, (text, score) in zip(places, read, strict=True)
         ]
 
-
-def _upright(quad: Quad, *, width_px: int, height_px: int) -> Box:
-    left, top = quad.min(axis=0)
-    right, bottom = quad.max(axis=0)
-    return Box(
-        x=float(left / width_px),
-        y=float(top / height_px),
-        w=float((right - left) / width_px),
-        h=float((bottom - top) / height_px),
-    )
+    def _detection(self, line: Line, size: tuple[int, ...]) -> Detection:
+        (height_px, width_px), place = size, line.place
+        return Detection(
+            detector=self.name,
+            model=self.model,
+            source=Source.TEXT,
+            score=min(line.score, 1.0),
+            box=Box(
+                x=place.left / width_px,
+                y=place.top / height_px,
+                w=place.width / width_px,
+                h=place.height / height_px,
+            ),
+            text=line.text,
+            line=line.told(width_px),
+        )
