@@ -42,6 +42,8 @@ class Run:
 
     consumed: Consumed
     clip_time: dict[str, Callable[[Moment], float]]
+    joined_s: dict[str, tuple[float, ...]]
+    """When in the clip a room's time may have begun."""
     metrics: str
     ready: int
     evidence: Path
@@ -76,10 +78,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         assert by_hls.interrupt() == 0, by_hls.said
         clip_time = {
             ROOMS[0]: lambda moment: moment.received_at.timestamp() - started_at,
-            ROOMS[1]: lambda moment: moment.pts_s,  # joined at its first segment
+            ROOMS[1]: lambda moment: moment.pts_s,
         }
+        # HLS begins with any of the first segments, by when it is tried again, and nothing is shown before 8 s.
+        joined_s = {ROOMS[0]: (0.0,), ROOMS[1]: (0.0, 2.0, 4.0, 6.0)}
         consumed = consume(bootstrap, ROOMS, 20.0)
-        yield Run(consumed=consumed, clip_time=clip_time, metrics=metrics, ready=ready, evidence=folder)
+        yield Run(
+            consumed=consumed, clip_time=clip_time, joined_s=joined_s, metrics=metrics, ready=ready, evidence=folder
+        )
 
 
 def _publish(stack: ExitStack, url: str) -> subprocess.Popen[bytes]:
@@ -92,8 +98,12 @@ def _publish(stack: ExitStack, url: str) -> subprocess.Popen[bytes]:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_violation_is_reported_at_its_time_and_nothing_in_the_quiet(run: Run, room: str) -> None:
-    reported = incidents(run.consumed.of(room), run.clip_time[room])
-    assert faults(TRUTH, reported, SLACK_S) == []
+    clip_time, violations = run.clip_time[room], run.consumed.of(room)
+    found = []
+    for joined_s in run.joined_s[room]:
+        reported = incidents(violations, lambda moment, by_s=joined_s: clip_time(moment) + by_s)
+        found.append(faults(TRUTH, reported, SLACK_S))
+    assert [] in found, found[0]
 
 
 def test_both_ways_of_watching_report_the_same(run: Run) -> None:
