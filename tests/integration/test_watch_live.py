@@ -98,11 +98,11 @@ def _publish(stack: ExitStack, url: str) -> subprocess.Popen[bytes]:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_violation_is_reported_at_its_time_and_nothing_in_the_quiet(run: Run, room: str) -> None:
-    clip_time, violations = run.clip_time[room], run.consumed.of(room)
-    found = []
-    for joined_s in run.joined_s[room]:
-        reported = incidents(violations, lambda moment, by_s=joined_s: clip_time(moment) + by_s)
-        found.append(faults(TRUTH, reported, SLACK_S))
+    def faults_of(joined_s: float) -> list[str]:
+        reported = incidents(run.consumed.of(room), lambda moment: run.clip_time[room](moment) + joined_s)
+        return faults(TRUTH, reported, SLACK_S)
+
+    found = [faults_of(joined_s) for joined_s in run.joined_s[room]]
     assert [] in found, found[0]
 
 
