@@ -15,7 +15,8 @@ import numpy as np
 
 from streammon.detect.detector import Detector
 from streammon.detect.registry import Parts, build_detectors
-from streammon.detect.shadow.runner import ShadowRunner, look
+from streammon.detect.scheduling.running import look
+from streammon.detect.shadow.runner import ShadowRunner
 from streammon.entities import Frame, Moment
 
 _log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class Workshop:
         try:
             with self._parts.runtime.limit(_WARM_WITHIN_S):
                 detector.warm_up()
-                look(detector, _grey(), {})
+                look(detector, [_grey()], [{}])
         except BaseException:
             detector.close()
             raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from streammon.detect.registry import Parts, build_detectors, detector_names
 from streammon.detect.runtime.runtime import Runtime
 from streammon.entities import Box, Detection, Frame, Image, Moment
 from streammon.models.catalog import load_catalog
+from tests.needs import need
 
 ROOT = Path(__file__).parents[2]
 CLIP = ROOT / "sample_streams" / "room.mp4"
@@ -37,9 +37,7 @@ def parts(provider: str) -> Parts:
 def weights() -> None:
     """Skips without weights, but in CI their absence is a failure."""
     missing = [str(path) for path in WEIGHTS.values() if not path.is_file()]
-    if missing and not os.environ.get("CI"):
-        pytest.skip(f"no {', '.join(missing)}; `streammon models pull` fetches them")
-    assert not missing
+    need("weights", f"no {', '.join(missing)}; `streammon models pull` fetches them" if missing else None)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from streammon.detect.runtime.session import Session, open_session
 from streammon.entities import Image
 from streammon.errors import ProviderUnavailable
 from streammon.models.catalog import load_catalog
+from tests.needs import need
 
 ROOT = Path(__file__).parents[2]
 CLIP = ROOT / "sample_streams" / "room.mp4"
@@ -58,8 +58,7 @@ class Recorder(Session):
 def weights(model: str) -> Path:
     """Skips without weights, but in CI their absence is a failure."""
     path = ROOT / "models" / f"{model}.onnx"
-    if not path.is_file() and not os.environ.get("CI"):
-        pytest.skip(f"no {path}; `streammon models pull` fetches it")
+    need("weights", None if path.is_file() else f"no {path}; `streammon models pull` fetches it")
     return path
 
 

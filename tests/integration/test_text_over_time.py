@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from streammon.models.catalog import load_catalog
 from tests.benchmarks.accuracy.barrage import Run, exactness, run
 from tests.benchmarks.accuracy.barrage_scoring import folded
 from tests.benchmarks.accuracy.barrage_video import Density, Room, room
+from tests.needs import need
 
 ROOT = Path(__file__).parents[2]
 NEEDED = [ROOT / "models" / f"{name}.onnx" for name in load_catalog().models if name.startswith("ppocr")]
@@ -22,9 +22,7 @@ OVERLAYS = 3
 def weights() -> None:
     """Skips without weights, but in CI their absence is a failure."""
     missing = [str(path) for path in NEEDED if not path.is_file()]
-    if missing and not os.environ.get("CI"):
-        pytest.skip(f"no {', '.join(missing)}; `streammon models pull` fetches them")
-    assert not missing
+    need("weights", f"no {', '.join(missing)}; `streammon models pull` fetches them" if missing else None)
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,7 @@ def _detect(batch: Batch, reuse: Reuse | None) -> Sequence[tuple[Detection, ...]
     at = [at for at, frame in enumerate(frames) if not _spared(detector, frame, reuse)]
     found: list[tuple[Detection, ...] | None] = [None] * len(frames)
     if at:
-        looks = _look(detector, [frames[one] for one in at], [batch.found[one] for one in at])
+        looks = look(detector, [frames[one] for one in at], [batch.found[one] for one in at])
         for one, detections in zip(at, looks, strict=True):
             found[one] = detections
     return found
@@ -82,7 +82,10 @@ def _spared(detector: Detector, frame: Frame, reuse: Reuse | None) -> bool:
     return part is not None and not detector.may_see(frame, part)
 
 
-def _look(detector: Detector, frames: Sequence[Frame], gates: Sequence[Found]) -> Sequence[tuple[Detection, ...]]:
+def look(detector: Detector, frames: Sequence[Frame], gates: Sequence[Found]) -> Sequence[tuple[Detection, ...]]:
+    """What a detector sees in each frame, told what its gates found there. Raises what it raises, and ModelError where
+    it does not answer for each.
+    """
     found = detector.detect_in(frames, gates) if isinstance(detector, InformedDetector) else detector.detect(frames)
     if len(found) != len(frames):
         raise ModelError(f"detector {detector.name} gave {len(found)} answers for {len(frames)} frames")

@@ -14,13 +14,12 @@ from queue import Empty, Full, Queue
 from threading import Event as Flag
 from threading import Lock, Thread
 
-from streammon.detect.detector import Detector, Found, InformedDetector
+from streammon.detect.detector import Detector, Found
 from streammon.detect.scheduling.request import Cost, Examined, RequestClass, examined_by
-from streammon.detect.scheduling.running import Runtime
+from streammon.detect.scheduling.running import Runtime, look
 from streammon.detect.shadow.comparison import Comparison
 from streammon.detect.shadow.report import Compared
-from streammon.entities import Detection, Frame, Observation, Outcome
-from streammon.errors import ModelError
+from streammon.entities import Observation, Outcome
 
 _log = logging.getLogger(__name__)
 
@@ -156,7 +155,7 @@ class ShadowRunner:
         provider_s = runtime.used_s()
         try:
             with runtime.limit(self._terms.max_seconds):
-                found = look(self._candidate, frame, _found(examined, self._terms.gates))
+                (found,) = look(self._candidate, [frame], [_found(examined, self._terms.gates)])
         except Exception as error:  # noqa: BLE001 - whatever a candidate does, its frame is lost and no more
             with self._lock:
                 self._comparison.failed()
@@ -169,17 +168,6 @@ class ShadowRunner:
         self._around.counted("compared")
         self._around.seen(seen)
         return None
-
-
-def look(detector: Detector, frame: Frame, found: Found) -> tuple[Detection, ...]:
-    """What a detector sees in one frame, told what its gates found. Raises what it raises."""
-    if isinstance(detector, InformedDetector):
-        answers: Sequence[tuple[Detection, ...]] = detector.detect_in([frame], [found])
-    else:
-        answers = detector.detect([frame])
-    if len(answers) != 1:
-        raise ModelError(f"detector {detector.name} gave {len(answers)} answers for 1 frame")
-    return answers[0]
 
 
 def _found(examined: Examined, gates: Sequence[str]) -> Found:

@@ -6,10 +6,10 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
+from streammon.judge.keywords.line import is_seen
+
 MAX_CHARS = 2000
 """Of a line; what comes after is not looked at."""
-# Characters that only format, and marks: a keycap is a digit, a variation selector and a mark.
-_UNSEEN = frozenset({"Cf", "Mn", "Me"})
 _DIGITS = str.maketrans(
     {
         character: str(digit)
@@ -53,5 +53,8 @@ def fold(text: str) -> Folded:
 
 @lru_cache(maxsize=8192)
 def _plain(character: str) -> str:
-    """What a character stands for: nothing where nobody sees it, several characters for one such as ㈠."""
-    return "" if unicodedata.category(character) in _UNSEEN else unicodedata.normalize("NFKC", character)
+    """What a character stands for: several for one such as ㈠, nothing where nobody sees it by itself.
+
+    A keycap is a digit, a variation selector and a mark.
+    """
+    return unicodedata.normalize("NFKC", character) if is_seen(character) else ""
