@@ -12,8 +12,9 @@ from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
-from streammon.detect.config import DetectConfig, Fault, installed_detectors, load_detector, located
+from streammon.detect.config import DetectConfig
 from streammon.detect.detector import Detector
+from streammon.detect.plugins import Fault, installed_detectors, load_detector, located
 from streammon.detect.runtime.runtime import Runtime
 from streammon.detect.runtime.session import Session
 from streammon.errors import StreammonError

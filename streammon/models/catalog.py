@@ -1,4 +1,4 @@
-"""The catalogue: every model's source, licence, input and labels, read from the data file beside this module."""
+"""The catalogue: every model's source, licence, input and labels, read from the data files in `entries`."""
 
 from __future__ import annotations
 
@@ -35,6 +35,14 @@ class Task(StrEnum):
     IMAGE_CLASSIFICATION = "image_classification"
     TEXT_DETECTION = "text_detection"
     TEXT_RECOGNITION = "text_recognition"
+    OBJECT_DETECTION = "object_detection"
+    FACE_DETECTION = "face_detection"
+    FACE_EMBEDDING = "face_embedding"
+    AGE_ESTIMATION = "age_estimation"
+    IMAGE_EMBEDDING = "image_embedding"
+    TEXT_EMBEDDING = "text_embedding"
+    HAND_DETECTION = "hand_detection"
+    GESTURE_CLASSIFICATION = "gesture_classification"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,35 +131,46 @@ class Catalog:
 @cache
 def load_catalog() -> Catalog:
     """The catalogue that ships with the package."""
-    text = resources.files("streammon.models").joinpath("catalog.toml").read_text(encoding="utf-8")
-    return parse_catalog(text, file="streammon/models/catalog.toml")
+    folder = resources.files("streammon.models").joinpath("entries")
+    entries = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda e: e.name)
+    return parse_catalog(
+        {f"streammon/models/entries/{entry.name}": entry.read_text(encoding="utf-8") for entry in entries}
+    )
 
 
-def parse_catalog(text: str, *, file: str) -> Catalog:
-    """Read a catalogue from TOML. `file` names it in messages. Raises ConfigError with every model's first fault."""
+def parse_catalog(texts: Mapping[str, str]) -> Catalog:
+    """Read a catalogue from TOML texts, by their files' names. Raises ConfigError with every model's first fault."""
+    models: dict[str, Model] = {}
+    problems: list[Problem] = []
+    for file, text in texts.items():
+        _parse_file(file, text, models, problems)
+    if problems:
+        raise ConfigError(problems)
+    return Catalog(models=models)
+
+
+def _parse_file(file: str, text: str, models: dict[str, Model], problems: list[Problem]) -> None:
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as err:
-        raise ConfigError([Problem(file=file, line=1, key="", reason=f"not TOML: {err}")]) from err
-    models: dict[str, Model] = {}
-    problems: list[Problem] = []
+        problems.append(Problem(file=file, line=1, key="", reason=f"not TOML: {err}"))
+        return
     if raw.get("version") != _VERSION:
         problems.append(
             Problem(file=file, line=1, key="version", reason=f"must be {_VERSION}", value=raw.get("version"))
         )
     for name, section in raw.get("models", {}).items():
         try:
-            models[name] = _model(name, section)
+            models[name] = _model(name, section, models)
         except (msgspec.ValidationError, ValueError) as err:
             line = _line_of(text, name)
             problems.append(Problem(file=file, line=line, key=f"models.{name}", reason=str(err)))
-    if problems:
-        raise ConfigError(problems)
-    return Catalog(models=models)
 
 
-def _model(name: str, section: Mapping[str, Any]) -> Model:
+def _model(name: str, section: Mapping[str, Any], known: Mapping[str, Model]) -> Model:
     """One entry as a Model. Raises ValueError or msgspec.ValidationError (which is one) saying what is wrong."""
+    if name in known:
+        raise ValueError("stands in another file, too")
     model = msgspec.convert({**section, "name": name}, type=Model)
     if unknown := section.keys() - Model.__dataclass_fields__.keys():
         raise ValueError(f"unknown key {min(unknown)!r}")

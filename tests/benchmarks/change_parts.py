@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from streammon.detect.change.picture_print import changed, print_of
-from streammon.detect.config import OcrConfig
+from streammon.detect.detectors.config import OcrConfig
 from streammon.detect.detectors.ocr import OcrDetector
 from streammon.detect.runtime.session import open_session
 from streammon.entities import Box, Detection, Frame, Image

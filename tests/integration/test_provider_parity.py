@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streammon.detect.config import NsfwConfig
 from streammon.detect.detectors import text_locator, text_reader
+from streammon.detect.detectors.config import NsfwConfig
 from streammon.detect.detectors.nsfw import NsfwDetector
 from streammon.detect.runtime.gate import Gate
 from streammon.detect.runtime.library import onnx_runtime

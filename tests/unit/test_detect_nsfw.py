@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
-from streammon.detect.config import NsfwConfig
+from streammon.detect.detectors.config import NsfwConfig
 from streammon.detect.detectors.nsfw import NsfwDetector, resize_align_corners
 from streammon.detect.runtime.session import open_session
 from streammon.entities import Frame, Image, Moment, Source

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import zxingcpp
 
-from streammon.detect.config import QrConfig
+from streammon.detect.detectors.config import QrConfig
 from streammon.detect.detectors.qr import QrDetector, readable_payload
 from streammon.entities import Detection, Frame, Image, Moment, QrReading, Source
 

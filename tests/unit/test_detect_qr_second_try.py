@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import zxingcpp
 
-from streammon.detect.config import CodeFormat, QrConfig
 from streammon.detect.detectors import qr_looks
+from streammon.detect.detectors.config import CodeFormat, QrConfig
 from streammon.detect.detectors.qr import QrDetector
 from streammon.detect.detectors.qr_looks import LOOKS, Looks
 from streammon.detect.detectors.qr_retry import MOST_PX, STEPS, Tile, read_tile, tiles_of

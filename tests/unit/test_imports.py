@@ -19,6 +19,8 @@ INNER = {
     "ingest": ("source", "moves", "net", "config", "sampling", "hls", "media", "rooms"),
     "detect": (
         "detector",
+        "fields",
+        "plugins",
         "config",
         "runtime",
         "change",
@@ -98,7 +100,10 @@ def place(module: str) -> tuple[int, int]:
     """Where a module stands: its part in the list, and its place within that part where it has any."""
     part, names = layer(module), module.split(".")
     inner = INNER.get(part, ())
-    return LAYERS.index(part), inner.index(names[2]) if len(names) > 2 and inner else -1
+    if len(names) < 3 or not inner:
+        return LAYERS.index(part), -1
+    # What is configured about a folder is a part of the whole configuration, which imports none of the rest.
+    return LAYERS.index(part), inner.index("config" if names[-1] == "config" else names[2])
 
 
 def upward(imports: Imports) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from streammon.detect.config import CustomClassifier, CustomConfig, CustomDetr, CustomYolo
 from streammon.detect.custom.classes import Classes, read_classes
 from streammon.detect.custom.classifier import choose_classifier
+from streammon.detect.custom.config import CustomClassifier, CustomConfig, CustomDetr, CustomYolo
 from streammon.detect.custom.detector import CustomDetector, Runner
 from streammon.detect.custom.found import Head, Outputs
 from streammon.detect.custom.graph import Graph, read_graph

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.detect.config import CustomModel
+from streammon.detect.custom.config import CustomModel
 from streammon.detect.custom.graph import nearest, python_literal
 from streammon.errors import ModelError
 

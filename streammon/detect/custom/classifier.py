@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from streammon.detect.config import CustomClassifier
 from streammon.detect.custom.classes import Classes
+from streammon.detect.custom.config import CustomClassifier
 from streammon.detect.custom.found import Floats, Found, Head, Outputs, probabilities, sigmoid, softmax
 from streammon.errors import ModelError
 

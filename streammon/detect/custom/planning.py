@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from streammon.detect.config import CustomInput
+from streammon.detect.custom.config import CustomInput
 from streammon.detect.custom.graph import Graph, python_literal
 from streammon.detect.custom.picture import INTERPOLATIONS, InputPlan, Resize
 from streammon.errors import ModelError

@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from streammon.detect.config import CustomDetr
 from streammon.detect.custom.classes import Classes
+from streammon.detect.custom.config import CustomDetr
 from streammon.detect.custom.found import Floats, Found, Head, Outputs, sigmoid, softmax
 from streammon.errors import ModelError
 

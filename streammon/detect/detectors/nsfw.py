@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.detect.config import NsfwConfig
+from streammon.detect.detectors.config import NsfwConfig
 from streammon.detect.runtime.batches import batches, gainful_batch
 from streammon.detect.runtime.session import Session
 from streammon.entities import Detection, Frame, Image, Source

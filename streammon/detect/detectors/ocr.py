@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from streammon.detect.config import OcrConfig
+from streammon.detect.detectors.config import OcrConfig
 from streammon.detect.detectors.text_locator import TextLocator, small_px
 from streammon.detect.detectors.text_reader import TextReader
 from streammon.detect.runtime.batches import gainful_batch

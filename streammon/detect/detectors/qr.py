@@ -12,7 +12,7 @@ from itertools import islice
 
 import zxingcpp
 
-from streammon.detect.config import CodeFormat, QrConfig
+from streammon.detect.detectors.config import CodeFormat, QrConfig
 from streammon.detect.detectors.qr_looks import Looks
 from streammon.detect.detectors.qr_retry import Tile, read_tile, tiles_of
 from streammon.entities import Box, Detection, Frame, QrReading, Source

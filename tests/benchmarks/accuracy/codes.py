@@ -18,7 +18,7 @@ import numpy as np
 import zxingcpp
 from PIL import Image as Pictures
 
-from streammon.detect.config import QrConfig
+from streammon.detect.detectors.config import QrConfig
 from streammon.detect.detectors.qr import QrDetector
 from streammon.detect.detectors.qr_retry import STEPS, read_tile, tiles_of
 from streammon.entities import Frame, Image, Moment

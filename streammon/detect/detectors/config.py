@@ -1,0 +1,38 @@
+"""What an operator may set about the detectors of this folder. Imports none of them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from streammon.config import Section
+
+
+class NsfwConfig(Section):
+    """The classifier of pornography."""
+
+    min_score: float = Field(
+        default=0.05, ge=0, le=1, description="lower probabilities are not reported; keep it under every threshold"
+    )
+
+
+CodeFormat = Literal["qr", "micro_qr", "data_matrix", "aztec", "pdf417"]
+
+
+class QrConfig(Section):
+    """The reader of QR and other two-dimensional codes."""
+
+    formats: tuple[CodeFormat, ...] = Field(
+        default=("qr",), min_length=1, description="what is read; each more costs time, docs/accuracy.md has how much"
+    )
+    second_try: bool = Field(default=True, description="codes that were found and did not decode are looked at again")
+    max_codes: int = Field(default=32, ge=1, le=255, description="codes reported per frame")
+    max_payload_chars: int = Field(default=512, ge=64, le=4296, description="longer payloads are cut and marked")
+
+
+class OcrConfig(Section):
+    """The reader of text."""
+
+    max_lines: int = Field(default=64, ge=1, le=256, description="lines read per frame, the surest first")
+    min_score: float = Field(default=0.5, ge=0, le=1, description="lines read less surely are not reported")
