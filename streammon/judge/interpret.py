@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from streammon.entities import Detection, KeywordHit, QrReading, Source
 from streammon.judge.codes import allowed, kind_of
-from streammon.judge.contacts.contact import Contact, ContactKind
+from streammon.judge.contacts.contact import Contact
 from streammon.judge.contacts.finder import CONTACT_LABEL
 from streammon.judge.keywords import Match
 from streammon.judge.policy import Policy, TextPolicy
@@ -23,8 +23,7 @@ def interpret(detections: Iterable[Detection], policy: Policy) -> list[Detection
     found: list[Detection] = []
     for detection in detections:
         if detection.source is Source.TEXT:
-            found += _keyword_hits(detection, policy)
-            found += _contact_hits(detection, policy)
+            found += _text_hits(detection, policy)
         elif detection.qr is not None:
             found += _code(detection, detection.qr, policy)
         else:
@@ -49,32 +48,31 @@ def redacted(detection: Detection, text: TextPolicy) -> Detection:
     return replace(detection, text=None, keywords=(), qr=None, chat=None, subject=subject)
 
 
-def _keyword_hits(line: Detection, policy: Policy) -> list[Detection]:
+def _text_hits(line: Detection, policy: Policy) -> list[Detection]:
+    """A detection per list whose words are in the line. Its contacts take in the words that announce them."""
     by_list: dict[tuple[str, str], list[Match]] = defaultdict(list)
     for match in policy.matcher.find(line.text or ""):
         by_list[match.label, match.keywords.name].append(match)
-    return [
-        replace(
-            line,
-            label=label,
-            subject=name,
-            keywords=tuple(match.hit for match in matches),
-            severity=max((match.severity for match in matches if match.severity is not None), default=None),
-        )
-        for (label, name), matches in by_list.items()
-    ]
+    contacts = policy.contacts.find(line.text or "") if policy.contacts is not None else []
+    announced = [key for key in by_list if contacts and key[0] == CONTACT_LABEL]
+    words = [match for key in announced for match in by_list.pop(key)]
+    found = [_said(line, label, name, matches) for (label, name), matches in by_list.items()]
+    if contacts:
+        found.append(_said(line, CONTACT_LABEL, contacts[0].kind.value, words, contacts))
+    return found
 
 
-def _contact_hits(line: Detection, policy: Policy) -> list[Detection]:
-    if policy.contacts is None:
-        return []
-    by_kind: dict[ContactKind, list[Contact]] = defaultdict(list)
-    for contact in policy.contacts.find(line.text or ""):
-        by_kind[contact.kind].append(contact)
-    return [
-        replace(line, label=CONTACT_LABEL, subject=kind.value, keywords=tuple(_hit(contact) for contact in contacts))
-        for kind, contacts in by_kind.items()
-    ]
+def _said(
+    line: Detection, label: str, subject: str, matches: Sequence[Match], contacts: Sequence[Contact] = ()
+) -> Detection:
+    hits = [match.hit for match in matches] + [_hit(contact) for contact in contacts]
+    return replace(
+        line,
+        label=label,
+        subject=subject,
+        keywords=tuple(sorted(hits, key=lambda hit: hit.span)),
+        severity=max((match.severity for match in matches if match.severity is not None), default=None),
+    )
 
 
 def _hit(contact: Contact) -> KeywordHit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,22 @@ def test_a_blank_picture_has_neither_text_nor_code(detectors: list[Detector], le
 def test_no_shape_breaks_a_detector(detectors: list[Detector], shape: tuple[int, int]) -> None:
     seen(detectors, np.zeros((*shape, 3), np.uint8))
     seen(detectors, np.random.default_rng(3).integers(0, 256, (*shape, 3), np.uint8))
+
+
+def test_of_500_lines_some_are_read_in_each_picture_until_all_that_are_followed_are(detectors: list[Detector]) -> None:
+    image = np.full((1080, 1920, 3), 40, np.uint8)
+    for row, column in np.ndindex(50, 10):
+        at = (10 + column * 190, 16 + row * 21)
+        cv2.putText(image, f"line {row:02d} {column}", at, cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255,) * 3, 1, cv2.LINE_AA)
+    (ocr,) = (detector for detector in detectors if detector.name == "ocr")
+    shown, told = replace(frame(image), room_id="crowded"), list[set[str]]()
+    for seq in range(1, 12):
+        later = replace(shown, seq=seq, moment=replace(shown.moment, pts_s=2.0 * seq))
+        told.append({folded(line.text or "") for line in ocr.detect([later])[0]})
+    assert len(told[0]) <= 64
+    assert len(max(told, key=len)) >= 200
+    written = {f"line{row:02d}{column}" for row, column in np.ndindex(50, 10)}
+    assert len(max(told, key=len) & written) >= 0.9 * len(max(told, key=len))
 
 
 STILL = Box(x=0.35, y=0.3, w=0.2, h=0.4)

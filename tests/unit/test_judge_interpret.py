@@ -188,23 +188,36 @@ def test_a_code_says_what_it_is_for(payload: str, kind: CodeKind) -> None:
 SAID = "加薇 abc12345 或 13800138000"
 
 
-def test_contacts_in_a_line_are_one_detection_per_kind_beside_the_lists() -> None:
+def test_contacts_in_a_line_are_one_detection_with_the_words_that_announce_them() -> None:
     judging = policy(EVERYTHING, lists=[keywords("加薇")], contacts=ContactFinder())
-    assert [(d.label, d.subject, d.text, d.keywords) for d in interpret([line(SAID)], judging)] == [
-        (CONTACT, "contact", SAID, (KeywordHit(word="加薇", list="contact", span=(0, 2)),)),
-        (CONTACT, "wechat", SAID, (KeywordHit(word="abc12345", list="contacts", span=(3, 11)),)),
-        (CONTACT, "phone", SAID, (KeywordHit(word="+8613800138000", list="contacts", span=(14, 25)),)),
-    ]
+    (found,) = interpret([line(SAID)], judging)
+    assert (found.label, found.subject, found.text) == (CONTACT, "wechat", SAID)
+    assert found.keywords == (
+        KeywordHit(word="加薇", list="contact", span=(0, 2)),
+        KeywordHit(word="abc12345", list="contacts", span=(3, 11)),
+        KeywordHit(word="+8613800138000", list="contacts", span=(14, 25)),
+    )
+
+
+def test_listed_words_of_another_label_stay_beside_the_contacts() -> None:
+    gambling = keywords("赌场", label="prohibited.gambling")
+    judging = policy(EVERYTHING, lists=[gambling], contacts=ContactFinder())
+    found = interpret([line("赌场 13800138000")], judging)
+    assert [(d.label, d.subject) for d in found] == [("prohibited.gambling", "contact"), (CONTACT, "phone")]
 
 
 @pytest.mark.parametrize(
     ("text", "line_text", "words"),
-    [(TextPolicy.FULL, SAID, ["abc12345"]), (TextPolicy.HITS, None, ["abc12345"]), (TextPolicy.NONE, None, [])],
+    [
+        (TextPolicy.FULL, SAID, ["abc12345", "+8613800138000"]),
+        (TextPolicy.HITS, None, ["abc12345", "+8613800138000"]),
+        (TextPolicy.NONE, None, []),
+    ],
 )
 def test_of_a_contact_as_much_is_told_as_of_a_listed_word(
     text: TextPolicy, line_text: str | None, words: list[str]
 ) -> None:
-    wechat, _ = interpret([line(SAID)], policy(EVERYTHING, contacts=ContactFinder(), text=text))
+    (wechat,) = interpret([line(SAID)], policy(EVERYTHING, contacts=ContactFinder(), text=text))
     assert (wechat.text, [hit.word for hit in wechat.keywords], wechat.subject) == (line_text, words, "wechat")
 
 

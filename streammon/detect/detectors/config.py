@@ -34,5 +34,7 @@ class QrConfig(Section):
 class OcrConfig(Section):
     """The reader of text."""
 
-    max_lines: int = Field(default=64, ge=1, le=256, description="lines read per frame, the surest first")
+    max_lines: int = Field(
+        default=64, ge=1, le=256, description="lines read per frame; the others are in the next ones"
+    )
     min_score: float = Field(default=0.5, ge=0, le=1, description="lines read less surely are not reported")

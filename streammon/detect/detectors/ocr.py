@@ -14,6 +14,7 @@ from streammon.detect.runtime.batches import gainful_batch
 from streammon.detect.runtime.session import Session
 from streammon.detect.text.line import Line
 from streammon.detect.text.placed import Placed, corners, located
+from streammon.detect.text.room_lines import MOST_LINES, affordable
 from streammon.detect.text.rooms import TextRooms
 from streammon.detect.text.voting import Reading
 from streammon.entities import Box, Detection, Frame, Image, Source
@@ -46,8 +47,9 @@ class OcrDetector:
         self._reader.warm_up()
 
     def detect(self, frames: Sequence[Frame]) -> list[tuple[Detection, ...]]:
-        """The lines in each frame, from top to bottom, at most `max_lines` and none read less surely than `min_score`.
+        """The lines in each frame, from top to bottom, none read less surely than `min_score`.
 
+        In one frame at most `max_lines` are read; what is left over is, as long as it is there, in the next ones.
         `line` says since when each is there and how it moves; `text` is what its readings say together. Raises
         ModelError where a model does not run.
         """
@@ -69,8 +71,9 @@ class OcrDetector:
             if lines.quiet.shows_nothing_new(image, at_s):
                 return []
             fine = lines.fine(at_s, small_px(*size))
-            quads = self._locator.locate(image, self._config.max_lines, fine=fine)
+            quads = self._locator.locate(image, MOST_LINES, fine=fine)
             spots = lines.look(image, [located(quad, width_px=size[1]) for quad in quads], at_s)
+            spots = affordable(spots, self._config.max_lines)
             readings = self._read(image, [spot.place for spot in spots if spot.to_read])
             seen = lines.settle(spots, readings, at_s, self._config.min_score)
             lines.quiet.searched(image, at_s, text=any(line.written for line in seen))

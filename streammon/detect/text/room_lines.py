@@ -172,6 +172,17 @@ class RoomLines:
         return None
 
 
+def affordable(spots: Sequence[Spot], most_read: int) -> list[Spot]:
+    """The spots that can be settled where only so many may be read: new ones before those that are read again.
+
+    A known line that is not read again now stays as it was; a new place is left for the next picture.
+    """
+    to_read = sorted((spot for spot in spots if spot.to_read), key=lambda spot: spot.line is not None)
+    for spot in to_read[most_read:]:
+        spot.to_read = False
+    return [spot for spot in spots if spot.to_read or spot.line is not None]
+
+
 def _inside(box: Placed, other: Placed) -> bool:
     """Whether `box` begins and ends within `other`, as far as that can be told."""
     slack = _JITTER * box.height
