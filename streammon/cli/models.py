@@ -12,6 +12,7 @@ from rich.table import Table
 
 from streammon.cli import model_updates
 from streammon.cli.terminal import DEFAULT_MODELS, ModelsOption, notes, told
+from streammon.detect.packs import Pack, known_pack, load_packs
 from streammon.models.catalog import load_catalog
 from streammon.models.store import ModelState, ModelStore, StoreState
 
@@ -39,15 +40,23 @@ def list_models(models: ModelsOption = None) -> None:
 
 @models_app.command()
 def pull(
-    names: Annotated[list[str] | None, typer.Argument(help="Models to pull; all permissive ones if none.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Models to pull; those of the default pack if none.")
+    ] = None,
+    pack: Annotated[
+        list[str] | None,
+        typer.Option("--pack", help=f"The models of a pack: {', '.join(load_packs())}; may be repeated."),
+    ] = None,
     accept_licence: Annotated[
         list[str] | None, typer.Option("--accept-licence", help="A licence that is not permissive, by its SPDX name.")
     ] = None,
     models: ModelsOption = None,
 ) -> None:
     """Fetch weights, verify and convert them. What is here already is not fetched again."""
+    packs = _packs(pack or ([] if names else ["default"]))
+    wanted = [*(names or ()), *(model for one in packs for model in one.models())]
     with told():
-        _show(_store(models).pull(names, accept_licence or (), lambda model, step: notes.print(f"{model}: {step}")))
+        _show(_store(models).pull(wanted, accept_licence or (), lambda model, step: notes.print(f"{model}: {step}")))
 
 
 @models_app.command()
@@ -58,6 +67,13 @@ def verify(models: ModelsOption = None) -> None:
     _show(states)
     if any(state.state is not StoreState.READY for state in states):
         raise typer.Exit(1)
+
+
+def _packs(names: Iterable[str]) -> list[Pack]:
+    try:
+        return [load_packs()[known_pack(name)] for name in names]
+    except ValueError as error:
+        raise typer.BadParameter(f"--pack: {error}") from error
 
 
 def _show(states: Iterable[ModelState]) -> None:

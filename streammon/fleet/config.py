@@ -13,6 +13,7 @@ from streammon.deliver.config import DeliverConfig, KafkaConfig
 from streammon.deliver.evidence_config import EvidenceConfig
 from streammon.deliver.secret import Secret
 from streammon.detect.config import DetectConfig
+from streammon.detect.packs import known_pack, load_packs
 from streammon.detect.registry import check_detectors, detector_names, no_such_detector
 from streammon.errors import ConfigError, Problem
 from streammon.fleet.pace_config import PaceConfig
@@ -45,6 +46,7 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+PackName = Annotated[str, AfterValidator(known_pack)]
 PolicyPath = Annotated[FilePath, AfterValidator(_valid_policy)]
 DetectorNames = Annotated[
     tuple[Annotated[str, AfterValidator(_known_detector)], ...], Field(min_length=1), AfterValidator(_distinct)
@@ -100,8 +102,9 @@ class Settings(Section):
     version: Literal[1] = 1
     interval: Interval = 2.0
     policy: PolicyPath | None = Field(default=None, description="one policy, the default; see `policies` for more")
+    pack: PackName = Field(default="default", description="a ready choice of detectors, in place of what is left out")
     detect: DetectConfig = DetectConfig()  # before `detectors`, which it may bring
-    detectors: DetectorNames = ("nsfw", "qr", "ocr")
+    detectors: DetectorNames = load_packs()["default"].detectors
     models: FilePath | None = Field(default=None, description="the folder that `streammon models pull` filled")
     state: FilePath | None = Field(default=None, description="the folder of the spool and, unless set, of evidence")
     worker: str = Field(default="", max_length=100, description="the monitor's name in events; the host's if empty")
@@ -116,6 +119,17 @@ class Settings(Section):
     supervisor: SupervisorConfig = SupervisorConfig()
     ingest: IngestConfig = IngestConfig()
     pace: PaceConfig = PaceConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pack_says_the_rest(cls, given: object) -> object:
+        """What a pack says of detectors, where the file is silent. A pack that there is not is told with the rest."""
+        pack = load_packs().get(given.get("pack", "default")) if isinstance(given, dict) else None
+        if pack is None or not isinstance(given, dict):
+            return given
+        detect = given.get("detect", {})
+        merged = {"detect": pack.under(detect)} if isinstance(detect, dict) else {}
+        return {"detectors": pack.detectors, **given, **merged}
 
     @model_validator(mode="after")
     def _detectors_are_known(self) -> Settings:

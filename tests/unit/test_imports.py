@@ -28,6 +28,7 @@ INNER = {
         "custom",
         "detectors",
         "registry",
+        "packs",
         "scheduling",
         "shadow",
     ),
