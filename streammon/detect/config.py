@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Field
 
 from streammon.config import Seconds, Section
 from streammon.detect.custom.config import CustomName, CustomSection
-from streammon.detect.detectors.config import NsfwConfig, OcrConfig, QrConfig
+from streammon.detect.detectors.config import OcrConfig, QrConfig
+from streammon.detect.nsfw.config import NsfwConfig, NudityConfig
 from streammon.detect.plugins import read_options
 
 
@@ -98,6 +99,7 @@ class DetectConfig(Section):
     )
     runtime: RuntimeConfig = RuntimeConfig()
     nsfw: NsfwConfig = NsfwConfig()
+    nudity: NudityConfig = NudityConfig()
     qr: QrConfig = QrConfig()
     ocr: OcrConfig = OcrConfig()
     reuse: ReuseConfig = ReuseConfig()

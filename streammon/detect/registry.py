@@ -14,6 +14,7 @@ from pathlib import Path
 
 from streammon.detect.config import DetectConfig
 from streammon.detect.detector import Detector
+from streammon.detect.nsfw.config import NUDITY_LICENCE, NUDITY_MODEL
 from streammon.detect.plugins import Fault, installed_detectors, load_detector, located
 from streammon.detect.runtime.runtime import Runtime
 from streammon.detect.runtime.session import Session
@@ -69,13 +70,20 @@ def check_detectors(names: Sequence[str], config: DetectConfig) -> None:
         for name in config.custom
         if known.count(name) > 1
     ]
+    faults += [
+        (("detect", name, "accept_licence"), "value_error", fault, None)
+        for name in names
+        if (fault := _licence_fault(name, config)) is not None
+    ]
     if faults:
         raise located(faults)
 
 
 def models_of(name: str, config: DetectConfig) -> tuple[str, ...]:
     """The models of a detector whose files others can stand in for; none of one that another package brings."""
-    return (name,) if name in config.custom else _MODELS.get(name, ())
+    if name in config.custom:
+        return (name,)
+    return config.nsfw.models if name == "nsfw" else _MODELS.get(name, ())
 
 
 def build_detectors(
@@ -140,10 +148,38 @@ def _custom(name: str, parts: Parts) -> Detector:
 
 
 def _nsfw(parts: Parts) -> Detector:
-    from streammon.detect.detectors.nsfw import NsfwDetector  # noqa: PLC0415
+    from streammon.detect.nsfw.detector import NsfwDetector  # noqa: PLC0415
 
-    (model,) = _MODELS["nsfw"]
-    return NsfwDetector(parts.open(model), parts.label_maps[model], parts.config.nsfw)
+    config = parts.config.nsfw
+    return _made_of(parts, config.models, lambda first, second=None: NsfwDetector(first, second, config))
+
+
+def _nudity(parts: Parts) -> Detector:
+    from streammon.detect.nsfw.nudity import NudityDetector  # noqa: PLC0415
+
+    if fault := _licence_fault("nudity", parts.config):
+        raise StreammonError(f"detect.nudity.accept_licence: {fault}")
+    label_map, config = parts.label_maps[NUDITY_MODEL], parts.config.nudity
+    return _made_of(parts, (NUDITY_MODEL,), lambda session: NudityDetector(session, label_map, config))
+
+
+def _licence_fault(name: str, config: DetectConfig) -> str | None:
+    """Why a detector may not run as long as its licence is not accepted; None where it may."""
+    if name != "nudity" or config.nudity.accept_licence is not None:
+        return None
+    return f"the weights of `nudity` are under {NUDITY_LICENCE}: set it to that where you accept the licence"
+
+
+def _made_of(parts: Parts, models: Sequence[str], make: Callable[..., Detector]) -> Detector:
+    """What `make` makes of the models' sessions, which are closed where it fails, or one of them does not open."""
+    with ExitStack() as opened:
+        sessions = []
+        for model in models:
+            sessions.append(parts.open(model))
+            opened.callback(sessions[-1].close)
+        detector = make(*sessions)
+        opened.pop_all()
+    return detector
 
 
 def _qr(parts: Parts) -> Detector:
@@ -155,12 +191,12 @@ def _qr(parts: Parts) -> Detector:
 def _ocr(parts: Parts) -> Detector:
     from streammon.detect.detectors.ocr import OcrDetector  # noqa: PLC0415
 
-    detection, recognition = _MODELS["ocr"]
-    return OcrDetector(parts.open(detection), parts.open(recognition), parts.config.ocr)
+    config = parts.config.ocr
+    return _made_of(parts, _MODELS["ocr"], lambda detection, recognition: OcrDetector(detection, recognition, config))
 
 
 _MODELS: Mapping[str, tuple[str, ...]] = {
-    "nsfw": ("nsfwjs-inception-v3",),
+    "nudity": (NUDITY_MODEL,),
     "ocr": ("ppocrv6-det-small", "ppocrv6-rec-small"),
 }
-_FACTORIES: Mapping[str, Factory] = {"nsfw": _nsfw, "qr": _qr, "ocr": _ocr}
+_FACTORIES: Mapping[str, Factory] = {"nsfw": _nsfw, "nudity": _nudity, "qr": _qr, "ocr": _ocr}

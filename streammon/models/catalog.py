@@ -21,6 +21,7 @@ Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
 PackageName = Annotated[str, Meta(pattern=r"^@?[A-Za-z0-9][A-Za-z0-9._/-]*$")]
 Version = Annotated[str, Meta(pattern=r"^[0-9][A-Za-z0-9.+-]*$")]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Deviation = Annotated[float, Meta(gt=0)]
 Positive = Annotated[int, Meta(gt=0)]
 
 _VERSION = 1
@@ -82,7 +83,7 @@ class Licence:
 class InputSpec:
     """How a picture (0..255) becomes the input: resized, then `(x / divisor - mean) / std`.
 
-    `height` and `width` are in pixels; 0 means any.
+    `height` and `width` are in pixels; 0 means any. `mean` and `std` are per channel where they are three numbers.
     """
 
     layout: Literal["NHWC", "NCHW"]
@@ -90,8 +91,8 @@ class InputSpec:
     height: Annotated[int, Meta(ge=0)]
     width: Annotated[int, Meta(ge=0)]
     divisor: Annotated[float, Meta(gt=0)]
-    mean: float
-    std: Annotated[float, Meta(gt=0)]
+    mean: float | tuple[float, float, float]
+    std: Deviation | tuple[Deviation, ...]
     resize: Literal["bilinear", "bilinear_align_corners"]
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from streammon.detect.config import DetectConfig
 from streammon.detect.detector import Detector, ScreeningDetector
-from streammon.detect.registry import Parts, build_detectors, detector_names
+from streammon.detect.registry import Parts, build_detectors
 from streammon.detect.runtime.runtime import Runtime
 from streammon.entities import Box, Detection, Frame, Image, Moment
 from streammon.models.catalog import load_catalog
@@ -25,7 +25,11 @@ from tests.needs import need
 ROOT = Path(__file__).parents[2]
 CLIP = ROOT / "sample_streams" / "room.mp4"
 TRUTH: dict[str, Any] = json.loads(CLIP.with_suffix(".json").read_text(encoding="utf-8"))
-WEIGHTS = {name: ROOT / "models" / f"{name}.onnx" for name in load_catalog().models}
+WEIGHTS = {
+    name: ROOT / "models" / f"{name}.onnx" for name, model in load_catalog().models.items() if model.licence.permissive
+}
+
+DEFAULT = ("nsfw", "qr", "ocr")
 
 
 def parts(provider: str) -> Parts:
@@ -43,7 +47,7 @@ def weights() -> None:
 
 @pytest.fixture(scope="module")
 def detectors(weights: None) -> Iterator[list[Detector]]:
-    built = build_detectors(detector_names(), parts("auto"))
+    built = build_detectors(DEFAULT, parts("auto"))
     for detector in built:
         detector.warm_up()
     yield built

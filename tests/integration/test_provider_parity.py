@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from streammon.detect.detectors import text_locator, text_reader
-from streammon.detect.detectors.config import NsfwConfig
-from streammon.detect.detectors.nsfw import NsfwDetector
+from streammon.detect.nsfw.nsfwjs import Nsfwjs
+from streammon.detect.nsfw.open_nsfw import OpenNsfw
 from streammon.detect.runtime.gate import Gate
 from streammon.detect.runtime.library import onnx_runtime
 from streammon.detect.runtime.limits import RunLimits
@@ -23,12 +23,10 @@ from streammon.detect.runtime.providers import NAMES, Placement, is_present
 from streammon.detect.runtime.session import Session, open_session
 from streammon.entities import Image
 from streammon.errors import ProviderUnavailable
-from streammon.models.catalog import load_catalog
 from tests.needs import need
 
 ROOT = Path(__file__).parents[2]
 CLIP = ROOT / "sample_streams" / "room.mp4"
-MODELS = tuple(load_catalog().models)
 # All outputs are probabilities. Other threads only add up in another order; other providers may compute in bfloat16.
 VARIANTS = [
     ("cpu", 2, 1e-5),
@@ -80,10 +78,20 @@ def _pictures(times: list[float]) -> Iterator[Image]:
 def nsfw_answers(path: Path, pictures: list[Image]) -> Inputs:
     """In every batch size."""
     recorder = Recorder(path)
-    detector = NsfwDetector(recorder, {}, NsfwConfig())
+    voice = Nsfwjs(recorder)
     for picture in pictures:
-        detector._probabilities([picture])
-    detector._probabilities([picture[:, ::-1] for picture in pictures[:4]])
+        voice.shares([picture])
+    voice.shares([picture[:, ::-1] for picture in pictures[:4]])
+    return recorder.answers
+
+
+def open_nsfw_answers(path: Path, pictures: list[Image]) -> Inputs:
+    """In every batch size."""
+    recorder = Recorder(path)
+    voice = OpenNsfw(recorder)
+    for picture in pictures:
+        voice.chances([picture])
+    voice.chances([np.ascontiguousarray(picture[:, ::-1]) for picture in pictures[:4]])
     return recorder.answers
 
 
@@ -117,14 +125,20 @@ def reader_answers(path: Path, pictures: list[Image]) -> Inputs:
 
 ANSWERS = {
     "nsfwjs-inception-v3": nsfw_answers,
+    "nsfwjs-mobilenet-v2": nsfw_answers,
+    "open-nsfw": open_nsfw_answers,
     "ppocrv6-det-small": locator_answers,
     "ppocrv6-rec-small": reader_answers,
 }
 SHAPES = {
     "nsfwjs-inception-v3": {(1, 299, 299, 3), (4, 299, 299, 3)},
+    "nsfwjs-mobilenet-v2": {(1, 224, 224, 3), (4, 224, 224, 3)},
+    "open-nsfw": {(1, 224, 224, 3), (4, 224, 224, 3)},
     "ppocrv6-det-small": {(1, 3, *canvas) for canvas in text_locator._CANVASES},
     "ppocrv6-rec-small": {(n, 3, 48, width) for width, sizes in text_reader._BATCH_SIZES.items() for n in sizes},
 }
+
+MODELS = tuple(ANSWERS)
 
 
 @pytest.fixture(scope="module")

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from streammon.detect import registry
 from streammon.detect.config import DetectConfig
 from streammon.detect.detector import Detector
-from streammon.detect.registry import Parts, build_detectors, detector_names
+from streammon.detect.registry import Parts, build_detectors, detector_names, models_of
 from streammon.detect.runtime.runtime import Runtime
 from streammon.entities import Detection, Frame
-from streammon.errors import ModelMissing, StreammonError
+from streammon.errors import ModelError, ModelMissing, StreammonError
+from tests.unit.test_detect_nsfw import CLASSES, linear
 
 
 def no_weights(model: str) -> Path:
@@ -22,7 +24,7 @@ def no_weights(model: str) -> Path:
 
 
 CONFIG = DetectConfig(provider="cpu")
-PARTS = Parts(weights=no_weights, label_maps={"nsfwjs-inception-v3": {}}, config=CONFIG, runtime=Runtime(CONFIG))
+PARTS = Parts(weights=no_weights, label_maps={}, config=CONFIG, runtime=Runtime(CONFIG))
 
 
 class Recording:
@@ -42,7 +44,7 @@ class Recording:
 
 
 def test_the_known_names() -> None:
-    assert detector_names() == ("nsfw", "qr", "ocr")
+    assert detector_names() == ("nsfw", "nudity", "qr", "ocr")
 
 
 def test_a_detector_without_weights_needs_none() -> None:
@@ -51,8 +53,8 @@ def test_a_detector_without_weights_needs_none() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones_before_anything_is_opened() -> None:
-    with pytest.raises(StreammonError, match="no detector is called faces: the known ones are nsfw, qr, ocr"):
-        build_detectors(["nsfw", "faces"], PARTS)
+    with pytest.raises(StreammonError, match="no detector is called eyes: the known ones are nsfw, nudity, qr, ocr"):
+        build_detectors(["nsfw", "eyes"], PARTS)
 
 
 @pytest.mark.parametrize("name", ["nsfw", "ocr"])
@@ -79,3 +81,47 @@ def test_a_failure_closes_what_was_open(monkeypatch: pytest.MonkeyPatch) -> None
 def test_configuration_that_means_nothing_is_refused(raw: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         DetectConfig.model_validate(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "models"),
+    [
+        ({}, ("nsfwjs-mobilenet-v2", "open-nsfw")),
+        ({"model": "quality"}, ("nsfwjs-inception-v3", "open-nsfw")),
+        ({"second": "off"}, ("nsfwjs-mobilenet-v2",)),
+    ],
+)
+def test_the_models_of_nsfw_are_those_that_are_chosen(raw: dict[str, object], models: tuple[str, ...]) -> None:
+    assert models_of("nsfw", DetectConfig.model_validate({"nsfw": raw})) == models
+
+
+def test_where_the_second_model_is_missing_the_first_is_closed_again(tmp_path: Path) -> None:
+    first = tmp_path / "nsfwjs-mobilenet-v2.onnx"
+    linear(first, np.zeros((3, 5), np.float32), 32, CLASSES).close()
+
+    def only_the_first(model: str) -> Path:
+        return first if model == first.stem else no_weights(model)
+
+    runtime = Runtime(CONFIG)
+    with pytest.raises(ModelMissing, match="open-nsfw is not in the store"):
+        build_detectors(["nsfw"], Parts(weights=only_the_first, label_maps={}, config=CONFIG, runtime=runtime))
+    assert runtime.models() == ()
+
+
+def test_where_a_model_is_not_what_it_stands_for_all_are_closed_again(tmp_path: Path) -> None:
+    linear(tmp_path / "one.onnx", np.zeros((3, 5), np.float32), 32, CLASSES).close()
+    linear(tmp_path / "two.onnx", np.zeros((3, 2), np.float32), 128, "sfw,nsfw").close()
+    files = {"nsfw": {"nsfwjs-mobilenet-v2": tmp_path / "one.onnx", "open-nsfw": tmp_path / "two.onnx"}}
+    runtime = Runtime(CONFIG)
+    with pytest.raises(ModelError, match="two: its input is"):
+        build_detectors(["nsfw"], Parts(weights=no_weights, label_maps={}, config=CONFIG, runtime=runtime), files)
+    assert runtime.models() == ()
+
+
+def test_a_file_stands_in_for_either_model_of_nsfw(tmp_path: Path) -> None:
+    linear(tmp_path / "one.onnx", np.zeros((3, 5), np.float32), 32, CLASSES).close()
+    linear(tmp_path / "two.onnx", np.zeros((3, 2), np.float32), 224, "sfw,nsfw").close()
+    files = {"nsfw": {"nsfwjs-mobilenet-v2": tmp_path / "one.onnx", "open-nsfw": tmp_path / "two.onnx"}}
+    (detector,) = build_detectors(["nsfw"], PARTS, files)
+    assert detector.model == "one+two"
+    detector.close()

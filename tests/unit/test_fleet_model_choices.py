@@ -13,7 +13,7 @@ from streammon.errors import ModelCorrupt, ModelError, ModelMissing
 from streammon.fleet.model_choices import ChosenFile, ModelChoices
 
 CONFIG = DetectConfig()
-MODEL = "nsfwjs-inception-v3"
+MODEL = CONFIG.nsfw.models[0]
 
 
 @pytest.fixture

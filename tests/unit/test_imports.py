@@ -26,6 +26,7 @@ INNER = {
         "change",
         "text",
         "custom",
+        "nsfw",
         "detectors",
         "registry",
         "packs",

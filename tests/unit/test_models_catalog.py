@@ -66,13 +66,19 @@ def test_every_shipped_label_is_in_the_taxonomy() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ModelMissing, match=r"'nsfw'.*nsfwjs-inception-v3, ppocrv6-det-small"):
+    with pytest.raises(ModelMissing, match=r"'nsfw'.*nsfwjs-inception-v3, .*ppocrv6-det-small"):
         load_catalog().get("nsfw")
 
 
 def test_a_valid_entry_is_read() -> None:
     model = parse_catalog({"c.toml": ENTRY}).get("one")
     assert (model.name, model.convert, model.input.height) == ("one", None, 8)
+
+
+def test_mean_and_deviation_may_be_told_per_channel() -> None:
+    text = ENTRY.replace("mean = 0.0", "mean = [1.0, 2.0, 3.0]").replace("std = 1.0", "std = [4.0, 5.0, 6.0]")
+    given = parse_catalog({"c.toml": text}).get("one").input
+    assert (given.mean, given.std) == ((1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
 
 
 @pytest.mark.parametrize(
@@ -88,6 +94,8 @@ def test_a_valid_entry_is_read() -> None:
         ('package = "one"', 'package = "--index-url"', "package"),
         ("permissive = true", "permissiv = true", "permissive"),
         ("divisor = 255.0", "divisor = 0.0", "divisor"),
+        ("mean = 0.0", "mean = [1.0, 2.0]", "mean"),
+        ("std = 1.0", "std = [1.0, 0.0, 1.0]", "std"),
     ],
 )
 def test_a_fault_is_named_with_its_model_and_line(old: str, new: str, reason: str) -> None:

@@ -8,15 +8,6 @@ from pydantic import Field
 
 from streammon.config import Section
 
-
-class NsfwConfig(Section):
-    """The classifier of pornography."""
-
-    min_score: float = Field(
-        default=0.05, ge=0, le=1, description="lower probabilities are not reported; keep it under every threshold"
-    )
-
-
 CodeFormat = Literal["qr", "micro_qr", "data_matrix", "aztec", "pdf417"]
 
 
