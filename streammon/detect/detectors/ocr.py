@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from streammon.detect.detectors.config import OcrConfig
-from streammon.detect.detectors.text_locator import TextLocator, small_px
-from streammon.detect.detectors.text_reader import TextReader
-from streammon.detect.runtime.batches import gainful_batch
-from streammon.detect.runtime.session import Session
+from streammon.detect.detectors.text_engine import TextEngine
+from streammon.detect.detectors.text_locator import small_px
 from streammon.detect.text.line import Line
 from streammon.detect.text.placed import Placed, corners, located
 from streammon.detect.text.room_lines import MOST_LINES, affordable
@@ -29,22 +27,19 @@ class OcrDetector:
     """
 
     name = "ocr"
-    parallel = 2
     labels: frozenset[str] = frozenset()
 
-    def __init__(self, detection: Session, recognition: Session, config: OcrConfig) -> None:
-        """Raises ModelError where the recognition model does not carry its list of characters."""
-        self.model = f"{detection.name}+{recognition.name}"
-        self.max_batch = gainful_batch(detection.provider)
-        self._locator = TextLocator(detection)
-        self._reader = TextReader(recognition)
+    def __init__(self, engine: TextEngine, config: OcrConfig) -> None:
+        self.model = engine.model
+        self.max_batch = engine.max_batch
+        self.parallel = engine.parallel
+        self._engine = engine
         self._config = config
         self._rooms = TextRooms()
 
     def warm_up(self) -> None:
         """Run both models once in every shape."""
-        self._locator.warm_up()
-        self._reader.warm_up()
+        self._engine.warm_up()
 
     def detect(self, frames: Sequence[Frame]) -> list[tuple[Detection, ...]]:
         """The lines in each frame, from top to bottom, none read less surely than `min_score`.
@@ -57,12 +52,11 @@ class OcrDetector:
 
     def may_see(self, frame: Frame, part: Box) -> bool:
         """See `ScreeningDetector`: finds lines, and reads none."""
-        return self._locator.may_have(frame.image, part)
+        return self._engine.may_have(frame.image, part)
 
     def close(self) -> None:
         """Let go of the models. May be called twice."""
-        self._locator.close()
-        self._reader.close()
+        self._engine.close()
 
     def _lines(self, frame: Frame) -> list[Detection]:
         """The lines in the frame. Where the room's lines are known, most are seen again without being read again."""
@@ -71,7 +65,7 @@ class OcrDetector:
             if lines.quiet.shows_nothing_new(image, at_s):
                 return []
             fine = lines.fine(at_s, small_px(*size))
-            quads = self._locator.locate(image, MOST_LINES, fine=fine)
+            quads = self._engine.locate(image, MOST_LINES, fine=fine)
             spots = lines.look(image, [located(quad, width_px=size[1]) for quad in quads], at_s)
             spots = affordable(spots, self._config.max_lines)
             readings = self._read(image, [spot.place for spot in spots if spot.to_read])
@@ -81,7 +75,7 @@ class OcrDetector:
 
     def _read(self, image: Image, places: Sequence[Placed]) -> list[Reading]:
         """What stands in each place; nothing is a text of no score."""
-        read = self._reader.read(image, [corners(place) for place in places])
+        read = self._engine.read(image, [corners(place) for place in places])
         return [
             Reading(text=text, score=score if text.strip() else 0.0, cut_left=place.cut_left, cut_right=place.cut_right)
             for place, (text, score) in zip(places, read, strict=True)

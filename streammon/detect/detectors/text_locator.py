@@ -68,18 +68,11 @@ class TextLocator:
         Letters are as large as in all of it, and more is shown than the part. What is doubtful counts: a shape may look
         half as much like text as for `locate`, since the network judges by what else it is shown.
         """
-        canvas = _canvas_for(*image.shape[:2])
-        scale = _scale(canvas, *image.shape[:2])
-        crop = _crop(image, part, scale, _MOST_OF_ALL * canvas[0] * canvas[1])
+        crop = cropped(image, part)
         if crop is None:
             return True
-        quads, _ = self._find_traces(self._heat(crop.image, crop.canvas, scale), crop.image.shape[:2])
-        if not len(quads):
-            return False
-        whole = np.array((image.shape[1], image.shape[0]))
-        first, last = whole * (part.x, part.y), whole * (part.x + part.w, part.y + part.h)
-        found = np.asarray(quads, np.float64) + np.array((crop.left, crop.top))
-        return bool(((found.min(axis=1) < last) & (found.max(axis=1) > first)).all(axis=1).any())
+        quads, _ = self._find_traces(self._heat(crop.image, crop.canvas, crop.scale), crop.image.shape[:2])
+        return crop.reaches(list(quads), image, part)
 
     def close(self) -> None:
         """Let go of the model. May be called twice."""
@@ -96,18 +89,30 @@ class TextLocator:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Crop:
-    """What is shown of a picture: its pixels from `left` and `top` on."""
+class Crop:
+    """What is shown of a picture for the sake of a part: its pixels from `left` and `top` on, shown at `scale`."""
 
     image: Image
     left: int
     top: int
     canvas: tuple[int, int]
+    scale: float
+
+    def reaches(self, quads: Sequence[Quad], image: Image, part: Box) -> bool:
+        """Whether one of `quads`, found in the crop, reaches into the part of all of `image`."""
+        if not len(quads):
+            return False
+        whole = np.array((image.shape[1], image.shape[0]))
+        first, last = whole * (part.x, part.y), whole * (part.x + part.w, part.y + part.h)
+        found = np.asarray(quads, np.float64) + np.array((self.left, self.top))
+        return bool(((found.min(axis=1) < last) & (found.max(axis=1) > first)).all(axis=1).any())
 
 
-def _crop(image: Image, part: Box, scale: float, most_px: float) -> _Crop | None:
-    """The part and what else of the picture the cheapest canvas shows; None where all that fit have over `most_px`."""
+def cropped(image: Image, part: Box) -> Crop | None:
+    """The part and what else of the picture the cheapest canvas shows; None where it is too large to pay."""
     height, width = image.shape[:2]
+    whole = _canvas_for(height, width)
+    scale, most_px = _scale(whole, height, width), _MOST_OF_ALL * whole[0] * whole[1]
     tall, wide = part.h * height * scale - _SLACK_PX, part.w * width * scale - _SLACK_PX
     fitting = [one for one in _PART_CANVASES if one[0] >= tall and one[1] >= wide and one[0] * one[1] <= most_px]
     if not fitting:
@@ -115,7 +120,7 @@ def _crop(image: Image, part: Box, scale: float, most_px: float) -> _Crop | None
     canvas = min(fitting, key=lambda one: one[0] * one[1])
     top, bottom = _span(part.y * height, (part.y + part.h) * height, math.floor(canvas[0] / scale), height)
     left, right = _span(part.x * width, (part.x + part.w) * width, math.floor(canvas[1] / scale), width)
-    return _Crop(image=image[top:bottom, left:right], left=left, top=top, canvas=canvas)
+    return Crop(image=image[top:bottom, left:right], left=left, top=top, canvas=canvas, scale=scale)
 
 
 def _span(first_px: float, last_px: float, length_px: int, whole_px: int) -> tuple[int, int]:

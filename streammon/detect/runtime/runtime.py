@@ -88,6 +88,10 @@ class Runtime:
         """Within it, this thread's runs end with RunTimedOut once so much time has passed."""
         return self._limits.limit(seconds)
 
+    def left_s(self) -> float | None:
+        """What is left to this thread, in seconds, not above 0 where its time is up; None without a limit."""
+        return self._limits.left_s()
+
     def used_s(self) -> float:
         """Seconds for which this thread's runs have held a provider, since the thread began."""
         return self._limits.used_s()

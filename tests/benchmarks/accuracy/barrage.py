@@ -18,6 +18,7 @@ from pathlib import Path
 from streammon.detect.change.picture_print import print_of
 from streammon.detect.config import DetectConfig
 from streammon.detect.detectors.ocr import OcrDetector
+from streammon.detect.detectors.text_engine import SessionEngine
 from streammon.detect.detectors.text_locator import Quad
 from streammon.detect.detectors.text_reader import TextReader
 from streammon.detect.registry import build_detectors
@@ -62,8 +63,9 @@ def run(samples: Sequence[Sample], *, followed: bool = True) -> Run:
     """Reads a room's samples in order. Not `followed`: each as if it were the first of its room."""
     (detector,) = build_detectors(["ocr"], parts(DetectConfig()))
     assert isinstance(detector, OcrDetector)
+    assert isinstance(detector._engine, SessionEngine)
     detector.warm_up()
-    counted = detector._reader = Counted(detector._reader)
+    counted = detector._engine._reader = Counted(detector._engine._reader)
     began_s = time.process_time()
     read = [
         detector.detect([_frame(sample, number, "followed" if followed else str(number))])[0]

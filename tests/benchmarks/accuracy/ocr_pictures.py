@@ -25,14 +25,17 @@ _DANMAKU = ("danmaku_zh", "danmaku_zh_dense")
 _KINDS = ("danmaku_en", "tv_frame_zh_small", "scene_en", "ocr_unit")
 
 
-def measure(eval_dir: Path | None) -> dict[str, float | int | None]:
-    """Lines that must be found, and those that are, by kind; keywords that must not be found, and those that are."""
+def measure(eval_dir: Path | None, config: DetectConfig | None = None) -> dict[str, float | int | None]:
+    """Lines that must be found, and those that are, by kind; keywords that must not be found, and those that are.
+
+    By the reader as it is configured by default, or by `config`.
+    """
     figures: dict[str, float | int | None] = {"danmaku_found": None, "danmaku_n": 0}
     if eval_dir is None:
         return figures
     items = json.loads((eval_dir / "ocr" / "manifest.json").read_text(encoding="utf-8"))["items"]
     found, wanted, false, absent = defaultdict[str, int](int), defaultdict[str, int](int), 0, 0
-    for item, read in zip(items, _read(eval_dir / "ocr", items), strict=True):
+    for item, read in zip(items, _read(eval_dir / "ocr", items, config or DetectConfig()), strict=True):
         lines = [_normal(text) for text in item["truth"]["lines"]]
         wanted[item["kind"]] += len(lines)
         found[item["kind"]] += sum(any(line in one for one in read) for line in lines)
@@ -45,9 +48,9 @@ def measure(eval_dir: Path | None) -> dict[str, float | int | None]:
     return figures | {"ocr_keywords_false": false, "ocr_keywords_absent": absent}
 
 
-def _read(folder: Path, items: list[dict[str, Any]]) -> list[list[str]]:
+def _read(folder: Path, items: list[dict[str, Any]], config: DetectConfig) -> list[list[str]]:
     """The lines read in each picture, as they are compared; each picture is of a room of its own."""
-    (detector,) = build_detectors(["ocr"], parts(DetectConfig()))
+    (detector,) = build_detectors(["ocr"], parts(config))
     detector.warm_up()
     read = []
     for item in items:
