@@ -81,6 +81,18 @@ class ModelSourceUnavailable(ModelError):
     retryable = True
 
 
+class PictureUnreadable(StreammonError):
+    """A picture file cannot be read: it is none, is damaged, or is too large."""
+
+
+class HeadUnusable(StreammonError):
+    """A trained head cannot be run: its file is none, or it was trained on another embedding."""
+
+
+class TrainingRefused(StreammonError):
+    """What was given to learn from does not do; the message tells all that is wrong with it, a line each."""
+
+
 class SourceError(StreammonError):
     """A room's stream could not be opened or read. `code` is the reason that events and metrics carry."""
 

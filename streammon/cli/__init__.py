@@ -15,6 +15,7 @@ from streammon.cli.policy import policy_app
 from streammon.cli.run import checked_config, run
 from streammon.cli.terminal import notes, print_line, told
 from streammon.cli.topics import topics_app
+from streammon.cli.train import train
 from streammon.cli.watch import watch
 from streammon.judge.feasible import warnings
 from streammon.taxonomy import load_taxonomy
@@ -33,6 +34,7 @@ app.add_typer(events_app, name="events")
 app.add_typer(topics_app, name="topics")
 app.command()(watch)
 app.command()(run)
+app.command()(train)
 
 
 def main() -> None:

@@ -12,7 +12,9 @@ from streammon.config import Seconds, Section
 from streammon.detect.custom.config import CustomName, CustomSection
 from streammon.detect.detectors.config import OcrConfig, QrConfig
 from streammon.detect.nsfw.config import NsfwConfig, NudityConfig
+from streammon.detect.objects.config import ObjectsConfig
 from streammon.detect.plugins import read_options
+from streammon.detect.scenes.config import ScenesConfig
 
 
 class DetectorSchedule(Section):
@@ -102,6 +104,8 @@ class DetectConfig(Section):
     nudity: NudityConfig = NudityConfig()
     qr: QrConfig = QrConfig()
     ocr: OcrConfig = OcrConfig()
+    objects: ObjectsConfig = ObjectsConfig()
+    scenes: ScenesConfig = ScenesConfig()
     reuse: ReuseConfig = ReuseConfig()
     schedule: Annotated[Mapping[str, DetectorSchedule], AfterValidator(_check_gates)] = Field(
         default_factory=dict, description="by detector"

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Field
 from streammon.taxonomy import load_taxonomy
 
 
-def _known_label(name: str) -> str:
+def known_label(name: str) -> str:
+    """`name`, which is a label of the taxonomy. Raises ValueError, which names the nearest, where it is none."""
     known = load_taxonomy().labels
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
@@ -19,5 +20,5 @@ def _known_label(name: str) -> str:
     return name
 
 
-TaxonomyLabel = Annotated[str, AfterValidator(_known_label)]
+TaxonomyLabel = Annotated[str, AfterValidator(known_label)]
 Score = Annotated[float, Field(ge=0, le=1)]

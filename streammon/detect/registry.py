@@ -202,8 +202,31 @@ def _ocr(parts: Parts) -> Detector:
     return _made_of(parts, _MODELS["ocr"], lambda *sessions: OcrDetector(SessionEngine(*sessions), config))
 
 
+def _objects(parts: Parts) -> Detector:
+    from streammon.detect.objects.detector import ObjectsDetector  # noqa: PLC0415
+
+    (model,) = _MODELS["objects"]
+    return ObjectsDetector(parts.open(model), parts.label_maps[model], parts.config.objects)
+
+
+def _scenes(parts: Parts) -> Detector:
+    from streammon.detect.scenes.detector import ScenesDetector  # noqa: PLC0415
+
+    (model,) = _MODELS["scenes"]
+    return ScenesDetector(parts.open(model), parts.config.scenes)
+
+
 _MODELS: Mapping[str, tuple[str, ...]] = {
     "nudity": (NUDITY_MODEL,),
     "ocr": ("ppocrv6-det-small", "ppocrv6-rec-small"),
+    "objects": ("nanodet-coco",),
+    "scenes": ("efficientnet-lite0",),
 }
-_FACTORIES: Mapping[str, Factory] = {"nsfw": _nsfw, "nudity": _nudity, "qr": _qr, "ocr": _ocr}
+_FACTORIES: Mapping[str, Factory] = {
+    "nsfw": _nsfw,
+    "nudity": _nudity,
+    "qr": _qr,
+    "ocr": _ocr,
+    "objects": _objects,
+    "scenes": _scenes,
+}

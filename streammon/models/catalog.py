@@ -28,7 +28,11 @@ Positive = Annotated[int, Meta(gt=0)]
 _VERSION = 1
 # The conversion steps: modules with `convert(model, files) -> bytes`, imported when needed, as onnx takes a while.
 # The number in a step's name is raised when its output changes, so that weights it made before are made again.
-CONVERTERS: Mapping[str, str] = {"nsfwjs-1": "streammon.models.convert_nsfwjs"}
+CONVERTERS: Mapping[str, str] = {
+    "nsfwjs-1": "streammon.models.convert_nsfwjs",
+    "efficientnet-lite-1": "streammon.models.convert_efficientnet_lite",
+    "nanodet-1": "streammon.models.convert_nanodet",
+}
 
 
 class Task(StrEnum):
@@ -94,7 +98,7 @@ class InputSpec:
     divisor: Annotated[float, Meta(gt=0)]
     mean: float | tuple[float, float, float]
     std: Deviation | tuple[Deviation, ...]
-    resize: Literal["bilinear", "bilinear_align_corners"]
+    resize: Literal["bilinear", "bilinear_align_corners", "area"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

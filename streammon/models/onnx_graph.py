@@ -42,11 +42,30 @@ class Graph:
         self._nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
         return name
 
+    def shape_of(self, name: str, picture_shape: Sequence[int]) -> list[int]:
+        """The shape of a node's output where one picture goes in. Raises ModelCorrupt where it cannot be told."""
+        picture = helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, *picture_shape])
+        output = helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+        graph = helper.make_graph(self._nodes, "unfinished", [picture], [output], self._constants)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
+        shape = onnx.shape_inference.infer_shapes(model, data_prop=True).graph.output[0].type.tensor_type.shape
+        if not shape.dim or not all(size.dim_value for size in shape.dim):
+            raise ModelCorrupt(f"the shape of {name} depends on more than the picture's")
+        return [size.dim_value for size in shape.dim]
+
     def serialised(self, picture_shape: Sequence[int], classes: int, metadata: Mapping[str, str]) -> bytes:
         """The model's bytes: 'input' [N, *picture_shape] to 'probs' [N, classes], float32. Raises ModelCorrupt."""
+        return self.with_outputs(picture_shape, {"probs": [classes]}, metadata)
+
+    def with_outputs(
+        self, picture_shape: Sequence[int], outputs: Mapping[str, Sequence[int]], metadata: Mapping[str, str]
+    ) -> bytes:
+        """The same with several outputs: a node's name and the shape it has for one picture."""
         picture = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", *picture_shape])
-        probs = helper.make_tensor_value_info("probs", TensorProto.FLOAT, ["N", classes])
-        graph = helper.make_graph(self._nodes, "converted", [picture], [probs], self._constants)
+        made = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape]) for name, shape in outputs.items()
+        ]
+        graph = helper.make_graph(self._nodes, "converted", [picture], made, self._constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
         helper.set_model_props(model, dict(metadata))
         try:

@@ -20,7 +20,8 @@ from streammon.errors import ModelCorrupt
 
 Weights = Mapping[str, NDArray[Any]]
 
-_DTYPES = {"float32": np.float32, "int32": np.int32, "uint8": np.uint8, "uint16": np.uint16, "bool": np.bool_}
+_DTYPES = {"float32": np.float32, "int32": np.int32, "uint8": np.uint8, "uint16": np.uint16, "bool": np.bool_,
+           "float16": np.float16}  # fmt: skip
 # The bundler's own `module.exports=a()` stands before the one with the literal.
 _EXPORTS = re.compile(r"\b\w+\.exports=(?=[{\"\[])")
 # What a minifier writes differently from JSON. Strings come first, so that nothing inside one is touched.
@@ -98,7 +99,12 @@ def _read_one(entry: Mapping[str, Any], buffer: bytes, offset: int) -> tuple[NDA
 
 
 def _dequantised(values: NDArray[Any], quantization: Mapping[str, Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """q * scale + min in 32-bit floats, as tfjs-core's `decodeWeights` does it; whole numbers are rounded."""
+    """q * scale + min in 32-bit floats, as tfjs-core's `decodeWeights` does it; whole numbers are rounded.
+
+    Halves are what they are, without a scale.
+    """
+    if values.dtype == np.float16:
+        return values.astype(dtype)
     scaled = values.astype(np.float32) * np.float32(quantization["scale"]) + np.float32(quantization["min"])
     return scaled if dtype == np.float32 else np.round(scaled).astype(dtype)
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from streammon import __version__
 from streammon.cli import app
 from streammon.cli.watch import _allowing
+from streammon.detect.registry import detector_names
 from streammon.entities import Room
 from streammon.fleet.config import Settings, load_settings, shipped
 from streammon.fleet.policies import policy_book
@@ -82,7 +83,7 @@ def test_check_tells_every_fault_of_all_files_in_one_go(tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.splitlines() == [
         f"{settings}:1: intervall: unknown key",
-        f"{settings}:3: detectors[1]: no such detector; the known ones are nsfw, nudity, qr, ocr (got 'eyes')",
+        f"{settings}:3: detectors[1]: no such detector; the known ones are {', '.join(detector_names())} (got 'eyes')",
         f"{policy}:4: labels.sexy.review: Input should be less than or equal to 1 (got 7)",
         f"{words}:2: stands in line 1 already (got 'Casino')",
     ]

@@ -44,7 +44,7 @@ class Recording:
 
 
 def test_the_known_names() -> None:
-    assert detector_names() == ("nsfw", "nudity", "qr", "ocr")
+    assert detector_names() == ("nsfw", "nudity", "qr", "ocr", "objects", "scenes")
 
 
 def test_a_detector_without_weights_needs_none() -> None:
@@ -57,7 +57,7 @@ def test_an_unknown_name_lists_the_known_ones_before_anything_is_opened() -> Non
         build_detectors(["nsfw", "eyes"], PARTS)
 
 
-@pytest.mark.parametrize("name", ["nsfw", "ocr"])
+@pytest.mark.parametrize("name", ["nsfw", "ocr", "objects", "scenes"])
 def test_missing_weights_are_named(name: str) -> None:
     with pytest.raises(ModelMissing, match="is not in the store"):
         build_detectors([name], PARTS)

@@ -13,7 +13,7 @@ import streammon
 
 ROOT = Path(streammon.__file__).parent
 # The folders of the design, from the top.
-LAYERS = ("leaves", "bus", "models", "ingest", "detect", "judge", "deliver", "serve", "fleet", "cli")
+LAYERS = ("leaves", "bus", "models", "library", "ingest", "detect", "judge", "deliver", "serve", "fleet", "cli")
 # Within a folder that has folders of its own, the same.
 INNER = {
     "ingest": ("source", "moves", "net", "config", "sampling", "hls", "media", "rooms"),
@@ -28,6 +28,9 @@ INNER = {
         "text",
         "custom",
         "nsfw",
+        "calibration",
+        "objects",
+        "scenes",
         "detectors",
         "registry",
         "packs",

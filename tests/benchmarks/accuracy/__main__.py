@@ -12,7 +12,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-TOPICS = ("keywords", "contacts", "codes", "ocr_pictures", "barrage", "nsfw", "neutral")
+TOPICS = ("keywords", "contacts", "codes", "ocr_pictures", "barrage", "nsfw", "objects", "scenes", "heads", "neutral")
 
 
 def main(names: list[str]) -> None:
