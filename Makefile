@@ -28,8 +28,12 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@touch $@ $(VENV)/.demo
 
 .PHONY: models
-models: | $(VENV)/.demo ## pull the weights that are not here yet
+models: | $(VENV)/.demo ## pull the default pack's weights that are not here yet
 	@$(BIN)/streammon models pull
+
+.PHONY: all-models
+all-models: | $(VENV)/.demo
+	@$(BIN)/streammon models pull --all
 
 .PHONY: demo
 demo: $(VENV)/.demo models ## watch a sample clip, played live over HLS and RTMP, and see the events arrive in Kafka
@@ -40,7 +44,7 @@ servers:
 	@tests/install-servers
 
 .PHONY: test
-test: $(VENV)/.dev models servers ## all tests but the slow suites, two files at a time: most of them wait
+test: $(VENV)/.dev all-models servers ## all tests but the slow suites, two files at a time: most of them wait
 	@$(BIN)/pytest -n 2 --dist loadfile
 
 .cache/paddleocr/.done: streammon/detect/paddle/requirements.txt
@@ -53,7 +57,7 @@ test: $(VENV)/.dev models servers ## all tests but the slow suites, two files at
 paddleocr: .cache/paddleocr/.done ## the environment of `detect.ocr.engine: paddleocr`, for the slow suite
 
 .PHONY: test-slow
-test-slow: $(VENV)/.dev models paddleocr ## both OCR engines on the same frames (fetches 250 MB once), a broker down for a minute, Azure's protocol (fetches 245 MB once), and FUZZ_EXAMPLES (2,000) damaged containers of each kind
+test-slow: $(VENV)/.dev all-models paddleocr ## both OCR engines on the same frames (fetches 250 MB once), a broker down for a minute, Azure's protocol (fetches 245 MB once), and FUZZ_EXAMPLES (2,000) damaged containers of each kind
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/pytest --timeout 3600 tests/unit/test_ingest_container_bytes.py tests/integration/slow_*.py
 
 .PHONY: test-faults
@@ -75,7 +79,7 @@ bench-sampling: $(VENV)/.dev ## CPU of decoding and sampling, beside PyAV and Op
 	@$(BIN)/python -m tests.benchmarks.bench_sampling
 
 .PHONY: bench-detectors
-bench-detectors: $(VENV)/.dev models ## what a frame costs each detector, by provider
+bench-detectors: $(VENV)/.dev all-models ## what a frame costs each detector, by provider
 	@$(BIN)/python -m tests.benchmarks.bench_detectors
 
 .PHONY: bench-bounds
@@ -111,7 +115,7 @@ bench-keywords: $(VENV)/.dev ## a line of text against 100,000 listed words; a m
 	@$(BIN)/python -m tests.benchmarks.bench_keywords
 
 .PHONY: accuracy
-accuracy: $(VENV)/.dev ## how much is found and how much is found by mistake; real material with EVAL_DIR; fetches 40 MB once
+accuracy: $(VENV)/.dev all-models ## how much is found and how much is found by mistake; real material with EVAL_DIR; fetches 40 MB once
 	@$(BIN)/python -m tests.benchmarks.accuracy
 
 .PHONY: schema

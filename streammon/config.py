@@ -69,6 +69,13 @@ def line_of(path: Path, keys: tuple[str | int, ...]) -> int:
     return _line(_parse(path), keys)
 
 
+def shipped(name: str) -> Path:
+    """A file that ships with streammon: in an installed package beside the code, in a checkout under `configs/`."""
+    package = Path(__file__).parent
+    installed = package / "configs" / name
+    return installed if installed.exists() else package.parent / "configs" / name
+
+
 def _parse(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8")

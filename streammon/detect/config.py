@@ -9,11 +9,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from streammon.config import Seconds, Section
-from streammon.detect.custom.config import CustomName, CustomSection
+from streammon.detect.custom.config import CustomName, CustomSection, Objects365Config
 from streammon.detect.detectors.config import OcrConfig, QrConfig
+from streammon.detect.hands.config import GestureConfig
 from streammon.detect.nsfw.config import NsfwConfig, NudityConfig
 from streammon.detect.objects.config import ObjectsConfig
 from streammon.detect.plugins import read_options
+from streammon.detect.prompts.config import PromptsConfig
 from streammon.detect.scenes.config import ScenesConfig
 
 
@@ -106,6 +108,9 @@ class DetectConfig(Section):
     ocr: OcrConfig = OcrConfig()
     objects: ObjectsConfig = ObjectsConfig()
     scenes: ScenesConfig = ScenesConfig()
+    gesture: GestureConfig = GestureConfig()
+    objects365: Objects365Config = Objects365Config()
+    prompts: PromptsConfig = PromptsConfig()
     reuse: ReuseConfig = ReuseConfig()
     schedule: Annotated[Mapping[str, DetectorSchedule], AfterValidator(_check_gates)] = Field(
         default_factory=dict, description="by detector"

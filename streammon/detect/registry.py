@@ -19,6 +19,8 @@ from streammon.detect.plugins import Fault, installed_detectors, load_detector, 
 from streammon.detect.runtime.runtime import Runtime
 from streammon.detect.runtime.session import Session
 from streammon.errors import StreammonError
+from streammon.models.catalog import load_catalog
+from streammon.models.manifest import sha256_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,15 +28,16 @@ class Parts:
     """What detectors are built from.
 
     `weights` gives the file of a model by its name in the catalogue and raises ModelMissing; `label_maps` holds, per
-    model, the taxonomy's label of each of its classes that has one. `runtime` opens the models and shares the machine
-    among them; closing it is its owner's. `files` stand in for those of the models (an operator's own is called by its
-    detector's name), and run where these would.
+    model, the taxonomy's label of each of its classes that has one, `classes` what all of them are called, in order.
+    `runtime` opens the models and shares the machine among them; closing it is its owner's. `files` stand in for those
+    of the models (an operator's own is called by its detector's name), and run where these would.
     """
 
     weights: Callable[[str], Path]
     label_maps: Mapping[str, Mapping[str, str]]
     config: DetectConfig
     runtime: Runtime
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
 
     def open(self, model: str) -> Session:
@@ -216,11 +219,59 @@ def _scenes(parts: Parts) -> Detector:
     return ScenesDetector(parts.open(model), parts.config.scenes)
 
 
+def _gesture(parts: Parts) -> Detector:
+    from streammon.detect.hands.gesture import GestureDetector  # noqa: PLC0415
+
+    hands, gestures = _MODELS["gesture"]
+    names, labels = parts.classes[gestures], parts.label_maps[gestures]
+    return GestureDetector(parts.open(hands), parts.open(gestures), names, labels, parts.config.gesture)
+
+
+def _objects365(parts: Parts) -> Detector:
+    from streammon.detect.custom.objects365 import build_objects365  # noqa: PLC0415
+
+    (model,) = _MODELS["objects365"]
+    file = parts.files.get(model)
+    return build_objects365(
+        file if file is not None else parts.weights(model),
+        parts.classes[model],
+        parts.label_maps[model],
+        parts.config.objects365,
+        lambda path: parts.runtime.open(path, model),
+    )
+
+
+def _prompts(parts: Parts) -> Detector:
+    from streammon.detect.prompts.build import ReadyVectors, TextTower, build_prompts  # noqa: PLC0415
+
+    vision, text, words = _MODELS["prompts"]
+    config, file = parts.config.prompts, parts.files.get(text)
+    tower = TextTower(
+        open=lambda: parts.open(text),
+        words=lambda: parts.weights(words),
+        made_by=(sha256_of(file) if file is not None else _sha256(text), _sha256(words)),
+        folder=parts.weights(vision).parent / ".prompts",
+    )
+    ready = [
+        ReadyVectors(file=parts.weights(pair), classes=parts.classes[pair], label_map=parts.label_maps[pair])
+        for pair in config.pairs
+    ]
+    return build_prompts(parts.open(vision), tower, ready, config)
+
+
+def _sha256(model: str) -> str:
+    """What the catalogue says of a model that is stored as it is."""
+    return load_catalog().get(model).source.files[0].sha256
+
+
 _MODELS: Mapping[str, tuple[str, ...]] = {
     "nudity": (NUDITY_MODEL,),
     "ocr": ("ppocrv6-det-small", "ppocrv6-rec-small"),
     "objects": ("nanodet-coco",),
     "scenes": ("efficientnet-lite0",),
+    "gesture": ("dynamic-gestures-hands", "dynamic-gestures-crops"),
+    "objects365": ("dfine-s-objects365",),
+    "prompts": ("clip-vit-b32-vision", "clip-vit-b32-text", "clip-vit-b32-words"),
 }
 _FACTORIES: Mapping[str, Factory] = {
     "nsfw": _nsfw,
@@ -229,4 +280,7 @@ _FACTORIES: Mapping[str, Factory] = {
     "ocr": _ocr,
     "objects": _objects,
     "scenes": _scenes,
+    "gesture": _gesture,
+    "objects365": _objects365,
+    "prompts": _prompts,
 }

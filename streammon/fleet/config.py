@@ -146,13 +146,6 @@ def load_settings(path: Path) -> Settings:
     return settings
 
 
-def shipped(name: str) -> Path:
-    """A file that ships with streammon: in an installed package beside the code, in a checkout under `configs/`."""
-    package = Path(__file__).parent.parent
-    installed = package / "configs" / name
-    return installed if installed.exists() else package.parent / "configs" / name
-
-
 def merged(settings: Settings, given: Mapping[str, Any]) -> Settings:
     """The settings with what the command line said (what it left out is None) in place of the file's."""
     said = {key: value for key, value in given.items() if value is not None}

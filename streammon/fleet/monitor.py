@@ -286,5 +286,11 @@ class Monitor:
 
 
 def _parts(settings: Settings, store: ModelStore, runtime: Runtime) -> Parts:
-    label_maps = {name: model.label_map for name, model in load_catalog().models.items()}
-    return Parts(weights=store.path, label_maps=label_maps, config=settings.detect, runtime=runtime)
+    models = load_catalog().models
+    return Parts(
+        weights=store.path,
+        label_maps={name: model.label_map for name, model in models.items()},
+        classes={name: model.raw_labels for name, model in models.items()},
+        config=settings.detect,
+        runtime=runtime,
+    )

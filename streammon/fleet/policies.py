@@ -6,8 +6,9 @@ import logging
 from collections.abc import Callable
 from threading import Event, Thread
 
+from streammon.config import shipped
 from streammon.entities import Room
-from streammon.fleet.config import Settings, shipped
+from streammon.fleet.config import Settings
 from streammon.judge.book import PolicyBook
 from streammon.judge.feasible import warnings
 from streammon.judge.policy import Policy

@@ -34,8 +34,8 @@ def convert(model: Model, files: Mapping[str, Path]) -> bytes:
     logits = net.graph.node("Gemm", [embedding, net.weight("_fc.weight"), net.weight("_fc.bias")], "logits", transB=1)
     net.graph.node("Softmax", [logits], "probabilities", axis=-1)
     net.check_all_used()
-    made_from = f"{model.source.package} {model.source.version}, {model.convert}"
-    shape = (3, model.input.height, model.input.width)
+    made_from = f"{model.source.name}, {model.convert}"
+    shape = (3, model.picture.height, model.picture.width)
     return net.graph.with_outputs(shape, {"probabilities": [1000], "embedding": [1280]}, {"made_from": made_from})
 
 

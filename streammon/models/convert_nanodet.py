@@ -31,7 +31,7 @@ def convert(model: Model, files: Mapping[str, Path]) -> bytes:
     """
     by_name = {PurePosixPath(path).name: file for path, file in files.items()}
     nodes, weights = _read(by_name)
-    shape = (3, model.input.height, model.input.width)
+    shape = (3, model.picture.height, model.picture.width)
     graph = Graph(weights)
     mean = graph.constant("mean", np.array(_MEAN, np.float32).reshape(1, 3, 1, 1))
     std = graph.constant("std", np.array(_STD, np.float32).reshape(1, 3, 1, 1))
@@ -39,9 +39,9 @@ def convert(model: Model, files: Mapping[str, Path]) -> bytes:
     values = add_graph_model(graph, nodes, graph.node("Div", [centred, std], "normalised"), shape)
     for output, parts in (("scores", _SCORES), ("distances", _DISTANCES)):
         graph.node("Concat", [values.tensor(part) for part in parts], output, axis=1)
-    places = sum((model.input.height // stride) * (model.input.width // stride) for stride in (8, 16, 32))
+    places = sum((model.picture.height // stride) * (model.picture.width // stride) for stride in (8, 16, 32))
     outputs = {"scores": (places, len(model.raw_labels)), "distances": (places, _BINS)}
-    made_from = f"{model.source.package} {model.source.version}, {model.convert}"
+    made_from = f"{model.source.name}, {model.convert}"
     return graph.with_outputs(shape, outputs, {"labels": ",".join(model.raw_labels), "made_from": made_from})
 
 

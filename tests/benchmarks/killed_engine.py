@@ -21,12 +21,13 @@ from threading import Event as Flag
 
 from prometheus_client import CollectorRegistry
 
+from streammon.config import shipped
 from streammon.deliver.config import KafkaConfig
 from streammon.deliver.evidence_config import EvidenceConfig, placed
 from streammon.entities import Detection, Moment, Observation, Outcome, QrReading, Room, RoomState, Source
 from streammon.events import Monitor, StreamEvent, ViolationEvent
 from streammon.fleet.commit import Committer, lost_incidents
-from streammon.fleet.config import Settings, shipped
+from streammon.fleet.config import Settings
 from streammon.fleet.delivery import Delivery
 from streammon.fleet.rooms import Event, RoomBook
 from streammon.fleet.sinks import build_outlets

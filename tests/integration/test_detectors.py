@@ -25,9 +25,7 @@ from tests.needs import need
 ROOT = Path(__file__).parents[2]
 CLIP = ROOT / "sample_streams" / "room.mp4"
 TRUTH: dict[str, Any] = json.loads(CLIP.with_suffix(".json").read_text(encoding="utf-8"))
-WEIGHTS = {
-    name: ROOT / "models" / f"{name}.onnx" for name, model in load_catalog().models.items() if model.licence.permissive
-}
+WEIGHTS = {name: ROOT / "models" / model.file_name for name, model in load_catalog().models.items() if model.by_default}
 
 DEFAULT = ("nsfw", "qr", "ocr")
 

@@ -14,9 +14,10 @@ from typer.testing import CliRunner, Result
 from streammon import __version__
 from streammon.cli import app
 from streammon.cli.watch import _allowing
+from streammon.config import shipped
 from streammon.detect.registry import detector_names
 from streammon.entities import Room
-from streammon.fleet.config import Settings, load_settings, shipped
+from streammon.fleet.config import Settings, load_settings
 from streammon.fleet.policies import policy_book
 from streammon.ingest.config import IngestConfig
 from streammon.judge.policy_load import load_policy

@@ -44,7 +44,9 @@ class Recording:
 
 
 def test_the_known_names() -> None:
-    assert detector_names() == ("nsfw", "nudity", "qr", "ocr", "objects", "scenes")
+    assert detector_names() == (
+        "nsfw", "nudity", "qr", "ocr", "objects", "scenes", "gesture", "objects365", "prompts",
+    )  # fmt: skip
 
 
 def test_a_detector_without_weights_needs_none() -> None:

@@ -14,10 +14,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from streammon.backoff import Backoff
+from streammon.config import shipped
 from streammon.detect.config import DetectConfig
 from streammon.entities import Room
 from streammon.errors import StreammonError
-from streammon.fleet.config import Settings, SupervisorConfig, load_settings, shipped
+from streammon.fleet.config import Settings, SupervisorConfig, load_settings
 from streammon.fleet.engine_link import UNUSABLE, Begin, as_told, how_it_ended, private_folder
 from streammon.fleet.keeper import EngineKeeper, SupervisorMetrics
 from streammon.fleet.room_list import RoomFile

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from streammon.errors import ConfigError, ModelMissing
-from streammon.models.catalog import Task, load_catalog, parse_catalog
+from streammon.models.catalog import Task, UrlSource, load_catalog, parse_catalog
 from streammon.taxonomy import load_taxonomy
 
 ENTRY = """
@@ -48,7 +48,7 @@ def test_the_shipped_catalogue_names_the_models_and_what_they_raise() -> None:
     assert nsfw.raw_labels == ("Drawing", "Hentai", "Neutral", "Porn", "Sexy")
     assert nsfw.label_map == {"Porn": "pornography.adult", "Hentai": "pornography.cartoon", "Sexy": "sexy.vulgar"}
     assert len(nsfw.source.files) == 7
-    assert models["ppocrv6-det-small"].source.archive == models["ppocrv6-rec-small"].source.archive
+    assert models["ppocrv6-det-small"].source.name == models["ppocrv6-rec-small"].source.name
 
 
 def test_every_shipped_model_has_a_card() -> None:
@@ -57,7 +57,7 @@ def test_every_shipped_model_has_a_card() -> None:
         text = (cards / model.card).read_text(encoding="utf-8")
         assert model.name in text
         assert model.licence.spdx in text
-        assert f"{model.source.package} {model.source.version}" in text
+        assert (model.source.base if isinstance(model.source, UrlSource) else model.source.name) in text
 
 
 def test_every_shipped_label_is_in_the_taxonomy() -> None:
@@ -72,12 +72,12 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 def test_a_valid_entry_is_read() -> None:
     model = parse_catalog({"c.toml": ENTRY}).get("one")
-    assert (model.name, model.convert, model.input.height) == ("one", None, 8)
+    assert (model.name, model.convert, model.picture.height) == ("one", None, 8)
 
 
 def test_mean_and_deviation_may_be_told_per_channel() -> None:
     text = ENTRY.replace("mean = 0.0", "mean = [1.0, 2.0, 3.0]").replace("std = 1.0", "std = [4.0, 5.0, 6.0]")
-    given = parse_catalog({"c.toml": text}).get("one").input
+    given = parse_catalog({"c.toml": text}).get("one").picture
     assert (given.mean, given.std) == ((1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
 
 
@@ -130,3 +130,55 @@ def test_a_file_that_is_no_catalogue_is_refused(text: str, reason: str) -> None:
 def test_a_model_that_stands_in_two_files_is_told_with_the_second() -> None:
     with pytest.raises(ConfigError, match=r"b\.toml.*models\.one.*stands in another file"):
         parse_catalog({"a.toml": ENTRY, "b.toml": ENTRY})
+
+
+PINNED = ENTRY.replace(
+    """ecosystem = "pypi"
+package = "one"
+version = "1.0"
+download_bytes = 10
+""",
+    f"""ecosystem = "url"
+base = "https://models.test/{"c" * 40}/"
+revision = "{"c" * 40}"
+""",
+)
+
+
+def test_an_entry_with_an_address_is_read() -> None:
+    source = parse_catalog({"c.toml": PINNED}).get("one").source
+    assert isinstance(source, UrlSource)
+    assert source.url(source.files[0]) == f"https://models.test/{'c' * 40}/one/one.onnx"
+    assert (source.name, source.size_bytes) == (source.url(source.files[0]), 3)
+
+
+def test_a_release_is_a_pin_too() -> None:
+    text = PINNED.replace(f"/{'c' * 40}/", "/releases/download/0.1.1rc0/").replace("c" * 40, "0.1.1rc0")
+    assert isinstance(parse_catalog({"c.toml": text}).get("one").source, UrlSource)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("https://models", "http://models", "base: must begin with https://"),
+        (f"{'c' * 40}/", "c" * 40, "end with /"),
+        (f'revision = "{"c" * 40}"', 'revision = "main"', "revision"),
+        (f'revision = "{"c" * 40}"', f'revision = "{"d" * 40}"', f"must hold /{'d' * 40}/"),
+        (f'revision = "{"c" * 40}"', 'revision = "1.0"', "must hold /releases/download/1.0/"),
+        ("one/one.onnx", "../one.onnx", "'../one.onnx' is no path below `base`"),
+        ("one/one.onnx", "one.onnx?token=1", "no path below"),
+        ("size_bytes = 3", "size_bytes = 0", "size_bytes"),
+        ("std = 1.0", "std = [1.0, 0.0, 1.0]", "std: must be above 0"),
+    ],
+)
+def test_an_address_that_may_lead_elsewhere_tomorrow_is_refused(old: str, new: str, reason: str) -> None:
+    assert old in PINNED
+    with pytest.raises(ConfigError) as raised:
+        parse_catalog({"c.toml": PINNED.replace(old, new)})
+    assert reason in raised.value.problems[0].reason
+
+
+def test_what_comes_from_addresses_is_pulled_by_name_only() -> None:
+    models = load_catalog().models.values()
+    assert all(model.optional for model in models if isinstance(model.source, UrlSource))
+    assert not any(model.by_default for model in models if model.optional or not model.licence.permissive)

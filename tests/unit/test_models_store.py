@@ -280,6 +280,7 @@ def test_an_unknown_name_is_refused_before_anything_is_fetched(tmp_path: Path, r
 
 
 def test_models_of_another_version_are_another_download(tmp_path: Path, registry: Registry) -> None:
+    assert isinstance(A.source, PackageSource)
     newer = replace(model("a2", PLAIN), source=replace(A.source, version="2.0"))
     store(tmp_path, registry, A, newer).pull()
     assert registry.fetched == ["pkg", "pkg"]

@@ -22,13 +22,15 @@ from streammon.errors import ModelCorrupt, ModelError, ModelMissing
 from streammon.models.manifest import sha256_of
 
 
-def build_custom(name: str, config: CustomConfig, open_file: Callable[[Path], Session]) -> CustomDetector:
-    """The detector of `detect.custom.<name>`. Tries the model once, on grey pictures.
+def build_custom(
+    name: str, config: CustomConfig, open_file: Callable[[Path], Session], where: str | None = None
+) -> CustomDetector:
+    """The detector of `detect.custom.<name>`, or configured at `where`. Tries the model once, on grey pictures.
 
     Raises ModelError, which names the key and the cure, where the file is missing, not as its `sha256` says, no usable
     graph, or does not fit the configuration; and what `open_file` raises of the runtime and its providers.
     """
-    where = f"detect.custom.{name}"
+    where = where if where is not None else f"detect.custom.{name}"
     _verify(config, where)
     try:
         graph = read_graph(config.file)
@@ -42,7 +44,7 @@ def build_custom(name: str, config: CustomConfig, open_file: Callable[[Path], Se
         outputs = _trial(runner, where)
         _check_batch(config, runner.sizes[0], outputs, where)
         head = _head(config, graph, classes, plan, outputs, where)
-        return CustomDetector(name, runner, head, classes)
+        return CustomDetector(name, runner, head, classes, where)
     except BaseException:
         session.close()
         raise

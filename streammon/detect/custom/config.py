@@ -112,6 +112,19 @@ class CustomDetr(CustomModel):
     max_boxes: int = Field(default=100, ge=1, le=1000, description="reported per frame, the surest first")
 
 
+class Objects365Config(Section):
+    """The detector of Objects365's things, D-FINE-S."""
+
+    map: Mapping[str, TaxonomyLabel] | None = Field(
+        default=None,
+        min_length=1,
+        description="class: label; null is guns, knives, cigarettes, cards, bottles, glasses",
+    )
+    min_score: Score = Field(default=0.4, description="what is less likely is not reported")
+    thresholds: Mapping[str, Score] = Field(default_factory=dict, description="class: its own `min_score`")
+    max_boxes: int = Field(default=50, ge=1, le=300, description="reported per frame, the surest first")
+
+
 class _Kind(Section):
     kind: Literal["classifier", "yolo", "detr"]
 

@@ -37,7 +37,8 @@ class CustomDetector:
 
     parallel = 2
 
-    def __init__(self, name: str, runner: Runner, head: Head, classes: Classes) -> None:
+    def __init__(self, name: str, runner: Runner, head: Head, classes: Classes, where: str) -> None:
+        """`where` is the section that configures it, for what goes wrong."""
         self.name = name
         self.model = runner.session.name
         self.labels = frozenset(classes.labels.values())
@@ -45,6 +46,7 @@ class CustomDetector:
         self._runner = runner
         self._head = head
         self._classes = classes
+        self._where = where
 
     def warm_up(self) -> None:
         """Run once in every batch size."""
@@ -75,7 +77,7 @@ class CustomDetector:
         try:
             return self._head.read(outputs, len(pictures))[:wanted]
         except ModelError as error:
-            raise ModelError(f"detect.custom.{self.name}: {error}") from error
+            raise ModelError(f"{self._where}: {error}") from error
 
     def _detections(self, found: Found, placement: Placement) -> tuple[Detection, ...]:
         boxes = [None] * len(found.scores) if found.corners is None else [placement.box(c) for c in found.corners]

@@ -31,6 +31,7 @@ class Session:
         self.provider = opened.provider
         self.sha256 = opened.sha256
         self.input_name: str = first.name
+        self.input_names: tuple[str, ...] = tuple(one.name for one in opened.inner.get_inputs())
         self.input_shape = tuple(size if isinstance(size, int) else None for size in first.shape)
         self.metadata: Mapping[str, str] = dict(opened.inner.get_modelmeta().custom_metadata_map)
         self._inner: Any | None = opened.inner

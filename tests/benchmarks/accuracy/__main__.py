@@ -12,7 +12,10 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-TOPICS = ("keywords", "contacts", "codes", "ocr_pictures", "barrage", "nsfw", "objects", "scenes", "heads", "neutral")
+TOPICS = (
+    "keywords", "contacts", "codes", "ocr_pictures", "barrage", "nsfw", "objects", "scenes", "heads",
+    "gestures", "neutral",
+)  # fmt: skip
 
 
 def main(names: list[str]) -> None:

@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from streammon.config import shipped
 from streammon.detect.detector import Detector
 from streammon.detect.packs import load_packs
 from streammon.detect.registry import build_detectors
 from streammon.entities import Detection, Frame
 from streammon.events import Verdict
-from streammon.fleet.config import Settings, shipped
+from streammon.fleet.config import Settings
 from streammon.judge.combine import Picture
 from streammon.judge.interpret import interpret
 from streammon.judge.policy import Policy, above

@@ -1,0 +1,1 @@
+"""Hands and what they show."""

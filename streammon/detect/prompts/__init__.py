@@ -1,0 +1,1 @@
+"""Pictures held against sentences: labels that a sentence describes."""
