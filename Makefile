@@ -114,6 +114,10 @@ bench-texts: $(VENV)/.dev ## lines of chat a second that one core holds against 
 bench-keywords: $(VENV)/.dev ## a line of text against 100,000 listed words; a minute
 	@$(BIN)/python -m tests.benchmarks.bench_keywords
 
+.PHONY: bench-library
+bench-library: $(VENV)/.dev ## a face among 100,000 people, and known pictures in a frame; a minute
+	@$(BIN)/python -m tests.benchmarks.bench_library
+
 .PHONY: accuracy
 accuracy: $(VENV)/.dev all-models ## how much is found and how much is found by mistake; real material with EVAL_DIR; fetches 40 MB once
 	@$(BIN)/python -m tests.benchmarks.accuracy

@@ -179,6 +179,15 @@ class PersonMatch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LibraryMatch:
+    """A picture, or a part of one, that matches a library entry; `similarity` is 0..1."""
+
+    library: str
+    entry: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChatLine:
     """A line that a viewer sent. `author` is the platform's opaque id; `sent_at` is by the platform's clock, UTC."""
 
@@ -227,7 +236,8 @@ class Detection:
 
     `label` is a taxonomy name (`pornography.adult`), or None for a line of text, which means nothing until a policy's
     keyword lists have been held against it. `score` is the model's confidence, 0..1. `box` is None where the whole
-    frame is meant. `subject` tells apart two incidents of one label: the person, the code's payload, the keyword list.
+    frame is meant. `subject` tells apart two incidents of one label: the person, the known picture, the code's payload,
+    the keyword list.
     `severity`, 0 to 5, is what the list says of the gravest word; None where it says nothing.
     """
 
@@ -245,6 +255,7 @@ class Detection:
     person: PersonMatch | None = None
     chat: ChatLine | None = None
     line: TextLine | None = None
+    library: LibraryMatch | None = None
 
 
 class Outcome(StrEnum):

@@ -93,6 +93,10 @@ class TrainingRefused(StreammonError):
     """What was given to learn from does not do; the message tells all that is wrong with it, a line each."""
 
 
+class LibraryError(StreammonError):
+    """A list of faces or pictures cannot be read, written or searched as it is."""
+
+
 class SourceError(StreammonError):
     """A room's stream could not be opened or read. `code` is the reason that events and metrics carry."""
 

@@ -17,6 +17,7 @@ from streammon.entities import (
     Box,
     ChatLine,
     KeywordHit,
+    LibraryMatch,
     Moment,
     PersonMatch,
     PictureState,
@@ -100,6 +101,7 @@ class Hit:
     person: PersonMatch | None = None
     chat: ChatLine | None = None
     line: TextLine | None = None
+    library: LibraryMatch | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +170,9 @@ class ViolationEvent:
     label_code: int
     subject: Annotated[
         str | None,
-        Meta(description="The person, the code's payload, the keyword list, the kind of contact, or nothing."),
+        Meta(
+            description="The person or picture, the code's payload, the keyword list, the kind of contact, or nothing."
+        ),
     ]
     taxonomy_version: str
     confidence: Ratio

@@ -10,6 +10,7 @@ import typer
 from streammon import __version__
 from streammon.cli.events import events_app
 from streammon.cli.evidence import evidence_app
+from streammon.cli.library import library_app
 from streammon.cli.models import models_app
 from streammon.cli.policy import policy_app
 from streammon.cli.run import checked_config, run
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.add_typer(models_app, name="models")
 app.add_typer(policy_app, name="policy")
+app.add_typer(library_app, name="library")
 app.add_typer(evidence_app, name="evidence")
 app.add_typer(events_app, name="events")
 app.add_typer(topics_app, name="topics")

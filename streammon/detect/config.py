@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from streammon.config import Seconds, Section
+from streammon.config import FilePath, Seconds, Section
 from streammon.detect.custom.config import CustomName, CustomSection, Objects365Config
 from streammon.detect.detectors.config import OcrConfig, QrConfig
 from streammon.detect.hands.config import GestureConfig
 from streammon.detect.nsfw.config import NsfwConfig, NudityConfig
 from streammon.detect.objects.config import ObjectsConfig
+from streammon.detect.pictures.config import PicturesConfig
 from streammon.detect.plugins import read_options
 from streammon.detect.prompts.config import PromptsConfig
 from streammon.detect.scenes.config import ScenesConfig
@@ -102,6 +104,7 @@ class DetectConfig(Section):
         default_factory=dict, description="by model, what it runs on where that differs from the others"
     )
     runtime: RuntimeConfig = RuntimeConfig()
+    library: FilePath = Field(default=Path("library"), description="the folder of the lists of faces and pictures")
     nsfw: NsfwConfig = NsfwConfig()
     nudity: NudityConfig = NudityConfig()
     qr: QrConfig = QrConfig()
@@ -111,6 +114,7 @@ class DetectConfig(Section):
     gesture: GestureConfig = GestureConfig()
     objects365: Objects365Config = Objects365Config()
     prompts: PromptsConfig = PromptsConfig()
+    pictures: PicturesConfig = PicturesConfig()
     reuse: ReuseConfig = ReuseConfig()
     schedule: Annotated[Mapping[str, DetectorSchedule], AfterValidator(_check_gates)] = Field(
         default_factory=dict, description="by detector"

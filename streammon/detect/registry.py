@@ -264,6 +264,12 @@ def _sha256(model: str) -> str:
     return load_catalog().get(model).source.files[0].sha256
 
 
+def _pictures(parts: Parts) -> Detector:
+    from streammon.detect.pictures.detector import PicturesDetector  # noqa: PLC0415
+
+    return PicturesDetector(parts.config.library, parts.config.pictures)
+
+
 _MODELS: Mapping[str, tuple[str, ...]] = {
     "nudity": (NUDITY_MODEL,),
     "ocr": ("ppocrv6-det-small", "ppocrv6-rec-small"),
@@ -280,6 +286,7 @@ _FACTORIES: Mapping[str, Factory] = {
     "ocr": _ocr,
     "objects": _objects,
     "scenes": _scenes,
+    "pictures": _pictures,
     "gesture": _gesture,
     "objects365": _objects365,
     "prompts": _prompts,

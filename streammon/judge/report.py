@@ -173,6 +173,7 @@ def hit_of(detection: Detection) -> Hit:
         person=detection.person,
         chat=detection.chat,
         line=detection.line,
+        library=detection.library,
     )
 
 

@@ -45,7 +45,7 @@ class Recording:
 
 def test_the_known_names() -> None:
     assert detector_names() == (
-        "nsfw", "nudity", "qr", "ocr", "objects", "scenes", "gesture", "objects365", "prompts",
+        "nsfw", "nudity", "qr", "ocr", "objects", "scenes", "pictures", "gesture", "objects365", "prompts",
     )  # fmt: skip
 
 

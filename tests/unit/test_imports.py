@@ -31,6 +31,7 @@ INNER = {
         "calibration",
         "objects",
         "scenes",
+        "pictures",
         "faces",
         "hands",
         "prompts",

@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 TOPICS = (
-    "keywords", "contacts", "codes", "ocr_pictures", "barrage", "nsfw", "objects", "scenes", "heads",
+    "keywords", "contacts", "codes", "ocr_pictures", "barrage", "nsfw", "objects", "scenes", "heads", "pictures",
     "gestures", "neutral",
 )  # fmt: skip
 
