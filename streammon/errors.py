@@ -97,6 +97,10 @@ class LibraryError(StreammonError):
     """A list of faces or pictures cannot be read, written or searched as it is."""
 
 
+class FaceUnusable(StreammonError):
+    """Nobody can be enrolled from a picture: it shows no face, several, or one that is too small or blurred."""
+
+
 class SourceError(StreammonError):
     """A room's stream could not be opened or read. `code` is the reason that events and metrics carry."""
 

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from streammon.cli.enrolling import Enroller, Seen, enroller
 from streammon.cli.terminal import DEFAULT_MODELS, ModelsOption, notes, print_line, told
+from streammon.detect.faces.config import EmbedderName
 from streammon.errors import LibraryError, StreammonError
 from streammon.library.listing import Arrays, Entry, Kind, Listing, Thresholds, entry_id, with_photos, without
 from streammon.library.read_picture import read_picture
@@ -26,6 +27,9 @@ library_app = typer.Typer(help="Lists of faces and of pictures to look for.", no
 LibraryOption = Annotated[Path, typer.Option("--library", envvar="STREAMMON_LIBRARY", help="Folder of the lists.")]
 PicturesArgument = Annotated[
     list[Path], typer.Argument(help="Picture files, or folders of them.", metavar="PICTURE...")
+]
+EmbedderOption = Annotated[
+    EmbedderName, typer.Option("--embedder", help="Of faces: the network, as `detect.faces.embedder` has it.")
 ]
 DEFAULT_LIBRARY = Path("library")
 
@@ -62,9 +66,10 @@ class _Commands:
         largest: Annotated[bool, typer.Option("--largest", help="Of several faces, take the largest.")] = False,
         library: LibraryOption = DEFAULT_LIBRARY,
         models: ModelsOption = None,
+        embedder: EmbedderOption = "dlib",
     ) -> None:
         """Enrol pictures of one NAME. What cannot be used is named and left out, with exit status 1."""
-        with told(), enroller(self.kind, _folder(models)) as made_with:
+        with told(), enroller(self.kind, _folder(models), embedder) as made_with:
             store = LibraryStore(library, self.kind)
             said = _Said(label=label, review=review, sure=sure, allow=allow)
             base = _list_as_asked(store, name, made_with, said)
@@ -111,10 +116,14 @@ class _Commands:
             print_line(f"{name}: removed" if entry is None else f"{name}: {entry_id(entry)} removed")
 
     def test(
-        self, pictures: PicturesArgument, library: LibraryOption = DEFAULT_LIBRARY, models: ModelsOption = None
+        self,
+        pictures: PicturesArgument,
+        library: LibraryOption = DEFAULT_LIBRARY,
+        models: ModelsOption = None,
+        embedder: EmbedderOption = "dlib",
     ) -> None:
         """Say what the lists make of pictures: the entries most like them, and the verdict. Nothing is kept."""
-        with told(), enroller(self.kind, _folder(models)) as made_with:
+        with told(), enroller(self.kind, _folder(models), embedder) as made_with:
             store = LibraryStore(library, self.kind)
             listings = [store.read(name, made_with.model) for name in store.names()]
             if not any(listing.entries for listing in listings):

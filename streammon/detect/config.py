@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 from streammon.config import FilePath, Seconds, Section
 from streammon.detect.custom.config import CustomName, CustomSection, Objects365Config
 from streammon.detect.detectors.config import OcrConfig, QrConfig
+from streammon.detect.faces.config import FacesConfig
 from streammon.detect.hands.config import GestureConfig
 from streammon.detect.nsfw.config import NsfwConfig, NudityConfig
 from streammon.detect.objects.config import ObjectsConfig
@@ -115,6 +116,7 @@ class DetectConfig(Section):
     objects365: Objects365Config = Objects365Config()
     prompts: PromptsConfig = PromptsConfig()
     pictures: PicturesConfig = PicturesConfig()
+    faces: FacesConfig = FacesConfig()
     reuse: ReuseConfig = ReuseConfig()
     schedule: Annotated[Mapping[str, DetectorSchedule], AfterValidator(_check_gates)] = Field(
         default_factory=dict, description="by detector"

@@ -14,7 +14,8 @@ from threading import Lock
 
 from streammon.detect.config import DetectorSchedule
 from streammon.detect.detector import Detector
-from streammon.detect.registry import Parts, models_of
+from streammon.detect.parts import Parts
+from streammon.detect.registry import models_of
 from streammon.detect.scheduling.engine import Engine
 from streammon.detect.scheduling.request import Examined
 from streammon.detect.shadow.report import DetectorModels, ModelFile, ShadowAsked, ShadowState

@@ -14,7 +14,8 @@ from threading import Thread
 import numpy as np
 
 from streammon.detect.detector import Detector
-from streammon.detect.registry import Parts, build_detectors
+from streammon.detect.parts import Parts
+from streammon.detect.registry import build_detectors
 from streammon.detect.scheduling.running import look
 from streammon.detect.shadow.runner import ShadowRunner
 from streammon.entities import Frame, Moment

@@ -18,7 +18,8 @@ from starlette.routing import Route
 from streammon import __version__
 from streammon.deliver.evidence_config import placed
 from streammon.detect.change.room_reuse import RoomReuse
-from streammon.detect.registry import Parts, build_detectors
+from streammon.detect.parts import Parts
+from streammon.detect.registry import build_detectors
 from streammon.detect.runtime.runtime import Runtime
 from streammon.detect.scheduling.engine import Engine
 from streammon.detect.scheduling.request import RequestClass

@@ -35,6 +35,9 @@ _URL_PATH = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
 # The number in a step's name is raised when its output changes, so that weights it made before are made again.
 CONVERTERS: Mapping[str, str] = {
     "nsfwjs-1": "streammon.models.convert_nsfwjs",
+    "centerface-1": "streammon.models.convert_centerface",
+    "face-api-1": "streammon.models.convert_face_api",
+    "faceres-1": "streammon.models.convert_faceres",
     "efficientnet-lite-1": "streammon.models.convert_efficientnet_lite",
     "nanodet-1": "streammon.models.convert_nanodet",
 }

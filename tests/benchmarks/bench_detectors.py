@@ -19,7 +19,8 @@ import numpy as np
 
 from streammon.detect.config import DetectConfig, Provider
 from streammon.detect.detector import Detector
-from streammon.detect.registry import Parts, build_detectors
+from streammon.detect.parts import Parts
+from streammon.detect.registry import build_detectors
 from streammon.detect.runtime.cores import usable_cores
 from streammon.detect.runtime.runtime import Runtime
 from streammon.entities import Frame, Moment

@@ -16,7 +16,8 @@ import pytest
 
 from streammon.detect.config import DetectConfig
 from streammon.detect.detector import Detector, ScreeningDetector
-from streammon.detect.registry import Parts, build_detectors
+from streammon.detect.parts import Parts
+from streammon.detect.registry import build_detectors
 from streammon.detect.runtime.runtime import Runtime
 from streammon.entities import Box, Detection, Frame, Image, Moment
 from streammon.models.catalog import load_catalog

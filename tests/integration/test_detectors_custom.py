@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from streammon.detect.config import DetectConfig
-from streammon.detect.registry import Parts, build_detectors, check_detectors, detector_names
+from streammon.detect.parts import Parts
+from streammon.detect.registry import build_detectors, check_detectors, detector_names
 from streammon.detect.runtime.runtime import Runtime
 from streammon.entities import Frame, Moment
 from streammon.errors import StreammonError

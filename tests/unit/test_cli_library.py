@@ -17,7 +17,7 @@ from streammon.cli import library as module
 from streammon.cli.enrolling import Enroller, FacesEnroller
 from streammon.entities import Box, Image
 from streammon.errors import LibraryError
-from streammon.library.listing import Kind
+from streammon.library.listing import Kind, Thresholds
 from streammon.library.store import LibraryStore
 from tests.unit.library_making import scene
 
@@ -151,7 +151,6 @@ class Colours:
     """Takes the mean colour of a picture for a face; a dark one has none."""
 
     model_id, model_sha256, dimensions = "colours", "ab" * 32, 3
-    closed = False
 
     def vector(self, image: Image, *, largest: bool = False) -> NDArray[np.float32]:
         if image.mean() < 20:
@@ -162,17 +161,14 @@ class Colours:
     def vectors(self, image: Image) -> Sequence[tuple[Box, NDArray[np.float32]]]:
         return [] if image.mean() < 20 else [(Box(x=0, y=0, w=0.5, h=1), self.vector(image))]
 
-    def close(self) -> None:
-        self.closed = True
-
 
 def test_faces_are_enrolled_by_their_vectors(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faces = Colours()
 
     @contextmanager
-    def made_with(kind: Kind, models: Path) -> Iterator[Enroller]:
-        assert (kind, models) == (Kind.FACES, tmp_path / "models")
-        yield FacesEnroller(faces)
+    def made_with(kind: Kind, models: Path, embedder: str) -> Iterator[Enroller]:
+        assert (kind, models, embedder) == (Kind.FACES, tmp_path / "models", "dlib")
+        yield FacesEnroller(faces, Thresholds(review=0.6, sure=0.9))
 
     monkeypatch.setattr(module, "enroller", made_with)
     cv2.imwrite(str(folder / "dark.png"), np.zeros((50, 50, 3), np.uint8))
@@ -185,7 +181,7 @@ def test_faces_are_enrolled_by_their_vectors(tmp_path: Path, folder: Path, monke
     assert done.exit_code == 1
     assert f"{folder / 'dark.png'}: shows no face; crop it" in done.stderr
     kept = store(tmp_path, Kind.FACES).read("wanted")
-    assert (kept.thresholds, kept.model.id, len(kept.vectors)) == (FacesEnroller.defaults, "colours", 1)
+    assert (kept.thresholds, kept.model.id, len(kept.vectors)) == (Thresholds(review=0.6, sure=0.9), "colours", 1)
     said = run(tmp_path, "test", folder / "red.png", folder / "dark.png", *at, kind="faces").stdout
     assert "red.png at 0.00,0.00 0.50x1.00: wanted/jane (Jane) similarity 1.00, score 1.00: sure" in said
     assert "dark.png: nothing that a list could know" in said

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from streammon.detect.config import DetectConfig
 from streammon.detect.nsfw.config import NudityConfig
 from streammon.detect.nsfw.nudity import NudityDetector
-from streammon.detect.registry import Parts, build_detectors, check_detectors
+from streammon.detect.parts import Parts
+from streammon.detect.registry import build_detectors, check_detectors
 from streammon.detect.runtime.runtime import Runtime
 from streammon.detect.runtime.session import Session, open_session
 from streammon.errors import ModelError, ModelMissing, StreammonError

@@ -16,7 +16,8 @@ from streammon.detect.config import DetectConfig
 from streammon.detect.custom.config import Objects365Config
 from streammon.detect.custom.detector import CustomDetector
 from streammon.detect.custom.objects365 import build_objects365
-from streammon.detect.registry import Parts, build_detectors
+from streammon.detect.parts import Parts
+from streammon.detect.registry import build_detectors
 from streammon.detect.runtime.runtime import Runtime
 from streammon.detect.runtime.session import open_session
 from streammon.entities import Frame, Moment

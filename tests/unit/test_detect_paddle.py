@@ -16,7 +16,8 @@ from streammon.detect.detectors.ocr import OcrDetector
 from streammon.detect.detectors.paddle_engine import PaddleEngine, PaddleModel
 from streammon.detect.paddle import worker
 from streammon.detect.paddle.process import PaddleProcess
-from streammon.detect.registry import Parts, build_detectors, models_of
+from streammon.detect.parts import Parts
+from streammon.detect.registry import build_detectors, models_of
 from streammon.detect.runtime.runtime import Runtime
 from streammon.errors import ConfigError, ModelMissing
 from streammon.models.paddle import SETTINGS, WEIGHTS, lay_out

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from streammon.detect.config import DetectConfig
+from streammon.detect.parts import Parts
 from streammon.detect.pictures.alignment import alikeness, correlation
 from streammon.detect.pictures.config import PicturesConfig
 from streammon.detect.pictures.detector import PicturesDetector
 from streammon.detect.pictures.finder import PictureFinder
 from streammon.detect.pictures.fingerprint import MODEL, blank, detail, fingerprint, shrunk
-from streammon.detect.registry import Parts, build_detectors
+from streammon.detect.registry import build_detectors
 from streammon.detect.runtime.runtime import Runtime
 from streammon.entities import Box, Frame, Image, LibraryMatch, Moment, Source
 from streammon.errors import LibraryError

@@ -17,12 +17,13 @@ from PIL import Image as Pictures
 
 from streammon.config import shipped
 from streammon.detect.config import DetectConfig
+from streammon.detect.parts import Parts
 from streammon.detect.prompts.build import ReadyVectors, TextTower, build_prompts
 from streammon.detect.prompts.config import PromptsConfig
 from streammon.detect.prompts.prompt_file import PromptFile, read_prompts
 from streammon.detect.prompts.prompts import PromptsDetector, Question, pixels
 from streammon.detect.prompts.sentences import encode, kept_vectors, read_vectors
-from streammon.detect.registry import Parts, build_detectors
+from streammon.detect.registry import build_detectors
 from streammon.detect.runtime.runtime import Runtime
 from streammon.detect.runtime.session import open_session
 from streammon.entities import Frame, Image, Moment

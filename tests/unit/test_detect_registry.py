@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from streammon.detect import registry
+from streammon.detect import factories, registry
 from streammon.detect.config import DetectConfig
 from streammon.detect.detector import Detector
-from streammon.detect.registry import Parts, build_detectors, detector_names, models_of
+from streammon.detect.parts import Parts
+from streammon.detect.registry import build_detectors, detector_names, models_of
 from streammon.detect.runtime.runtime import Runtime
 from streammon.entities import Detection, Frame
 from streammon.errors import ModelError, ModelMissing, StreammonError
@@ -45,7 +46,7 @@ class Recording:
 
 def test_the_known_names() -> None:
     assert detector_names() == (
-        "nsfw", "nudity", "qr", "ocr", "objects", "scenes", "pictures", "gesture", "objects365", "prompts",
+        "nsfw", "nudity", "qr", "ocr", "faces", "objects", "scenes", "pictures", "gesture", "objects365", "prompts",
     )  # fmt: skip
 
 
@@ -67,8 +68,8 @@ def test_missing_weights_are_named(name: str) -> None:
 
 def test_a_failure_closes_what_was_open(monkeypatch: pytest.MonkeyPatch) -> None:
     recording = Recording()
-    table: dict[str, object] = {**registry._FACTORIES, "qr": lambda _: recording}
-    monkeypatch.setattr(registry, "_FACTORIES", table)
+    table: dict[str, object] = {**factories.FACTORIES, "qr": lambda _: recording}
+    monkeypatch.setattr(registry, "FACTORIES", table)
     with pytest.raises(ModelMissing):
         build_detectors(["qr", "ocr"], PARTS)
     assert recording.closed

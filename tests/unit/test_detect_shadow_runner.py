@@ -12,7 +12,8 @@ import pytest
 
 from streammon.detect.config import DetectConfig
 from streammon.detect.detector import Detector, Found
-from streammon.detect.registry import Parts, build_detectors
+from streammon.detect.parts import Parts
+from streammon.detect.registry import build_detectors
 from streammon.detect.runtime.runtime import Runtime
 from streammon.detect.scheduling.request import Cost, Examined, Request, RequestClass, examined_by, unexamined_by
 from streammon.detect.shadow.runner import ShadowRunner, Surroundings, Terms

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from streammon.detect.config import DetectConfig
-from streammon.detect.registry import Parts, build_detectors
+from streammon.detect.parts import Parts
+from streammon.detect.registry import build_detectors
 from streammon.detect.runtime.runtime import Runtime
 from streammon.detect.scheduling.engine import Engine
 from streammon.detect.scheduling.request import Cost, Examined, Request, RequestClass, examined_by

@@ -36,6 +36,8 @@ INNER = {
         "hands",
         "prompts",
         "detectors",
+        "parts",
+        "factories",
         "registry",
         "packs",
         "scheduling",

@@ -29,6 +29,8 @@ _REACH = 4.0
 class SFaceEmbedder:
     """Vectors of length 1. OpenCV takes two for one person from a product (cosine) of 0.363 on."""
 
+    model_id = MODEL_ID
+
     def __init__(self, session: Session) -> None:
         self.name = session.name
         self.sha256 = session.sha256

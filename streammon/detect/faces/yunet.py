@@ -32,6 +32,8 @@ class YuNetLocator:
     """Boxes around faces, and five points in each. Faces from about 10 px of the 640 px canvas on are found."""
 
     def __init__(self, session: Session, min_score: float = 0.8) -> None:
+        self.name = session.name
+        self.max_batch = 1
         self._session = session
         self._min_score = min_score
 

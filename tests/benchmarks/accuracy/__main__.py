@@ -13,8 +13,8 @@ from importlib import import_module
 from pathlib import Path
 
 TOPICS = (
-    "keywords", "contacts", "codes", "ocr_pictures", "barrage", "nsfw", "objects", "scenes", "heads", "pictures",
-    "gestures", "neutral",
+    "keywords", "contacts", "codes", "ocr_pictures", "barrage", "nsfw", "faces", "ages", "objects", "scenes", "heads",
+    "pictures", "gestures", "neutral",
 )  # fmt: skip
 
 

@@ -23,7 +23,8 @@ from streammon.detect.nsfw.nsfwjs import Nsfwjs
 from streammon.detect.nsfw.nudity import NudityDetector
 from streammon.detect.nsfw.open_nsfw import OpenNsfw
 from streammon.detect.nsfw.verdict import Shares, verdict
-from streammon.detect.registry import Parts, build_detectors
+from streammon.detect.parts import Parts
+from streammon.detect.registry import build_detectors
 from streammon.entities import Frame, Image, Moment
 from streammon.errors import ModelMissing
 from streammon.events import Verdict

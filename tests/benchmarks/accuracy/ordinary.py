@@ -13,7 +13,8 @@ from typing import Any
 
 from streammon.detect.config import DetectConfig
 from streammon.detect.detector import Detector
-from streammon.detect.registry import Parts, build_detectors
+from streammon.detect.parts import Parts
+from streammon.detect.registry import build_detectors
 from streammon.detect.runtime.runtime import Runtime
 from streammon.detect.runtime.session import Session, open_session
 from streammon.entities import Frame, Image, Moment
