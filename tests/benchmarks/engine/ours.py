@@ -1,4 +1,4 @@
-"""`streammon run` as a contender: the default detectors, events to a file, everything else as it ships.
+"""`streammon run` as a contender: the detectors that the peers run, events to a file, everything else as it ships.
 
 But for `nsfw`, which runs the one net that the peers run.
 """
@@ -144,6 +144,7 @@ def _configured(folder: Path, urls: Sequence[str], port: int) -> Path:
         "models": str(ROOT / "models"),
         "state": "state",
         "events": "events.jsonl",
+        "detectors": ["nsfw", "qr", "ocr"],
         "detect": {"nsfw": {"model": "quality", "second": "off"}},
         "ingest": {"allow_networks": ["127.0.0.0/8"]},
         "pace": {"enabled": False},
