@@ -19,6 +19,7 @@ import numpy as np
 
 from streammon.detect.config import DetectConfig, Provider
 from streammon.detect.detector import Detector
+from streammon.detect.packs import load_packs
 from streammon.detect.parts import Parts
 from streammon.detect.registry import build_detectors
 from streammon.detect.runtime.cores import usable_cores
@@ -105,7 +106,7 @@ def measure(name: str, provider: Provider, shown: list[Frame], figures: dict[str
 
 def everyday(shown: list[Frame], figures: dict[str, float | None]) -> None:
     """All detectors as they are configured by default: the process's memory, and the one that runs no model."""
-    detectors = build_detectors(("nsfw", "qr", "ocr"), parts(DetectConfig()))
+    detectors = build_detectors((*load_packs()["default"].detectors, "objects"), parts(DetectConfig()))
     for detector in detectors:
         detector.warm_up()
         wall_ms, cpu_ms = cost(detector, shown, batch=1, at_once=usable_cores())

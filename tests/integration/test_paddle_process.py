@@ -318,11 +318,11 @@ def test_of_too_many_lines_the_surest_are_taken_in_reading_order(make: Make) -> 
 
 
 def test_each_line_has_its_text(make: Make) -> None:
-    quads = [np.array(quad, np.float32) for quad in QUADS]
+    crops = [GREY[:9, :30], GREY[10:19, :40], GREY[20:29, :50]]
     reader = engine(make, {"lines": [["a", 0.5], ["", 0.0], ["c", 1.0]]})
-    assert reader.read(GREY, quads) == [("a", 0.5), ("", 0.0), ("c", 1.0)]
+    assert reader.read(crops) == [("a", 0.5), ("", 0.0), ("c", 1.0)]
     with pytest.raises(ModelError, match="read 3 lines of 2"):
-        reader.read(GREY, quads[:2])
+        reader.read(crops[:2])
 
 
 @pytest.mark.parametrize("answer", [{}, {"quads": [[[1, 2]]], "scores": [1.0]}, {"quads": "none", "scores": []}])

@@ -116,15 +116,13 @@ def reader_answers(path: Path, pictures: list[Image]) -> Inputs:
     """In every width and batch size: strips of the pictures."""
     recorder = Recorder(path)
     reader = text_reader.TextReader(recorder)
-    for width, sizes in text_reader._BATCH_SIZES.items():
+    for width, sizes in reader._sizes.items():
         height = min(48.0, 1280 * 48 / width)
         for size in sizes:
             tops = [40.0 + 70 * strip for strip in range(size)]
             right = width * height / 48
-            quads = [
-                np.array([[0, top], [right, top], [right, top + height], [0, top + height]], np.float32) for top in tops
-            ]
-            reader.read(pictures[0], quads)
+            crops = [pictures[0][round(top) : round(top + height), : round(right)] for top in tops]
+            reader.read(crops)
     return recorder.answers
 
 

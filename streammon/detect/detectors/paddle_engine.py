@@ -11,7 +11,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from rapidocr.ch_ppocr_det import TextDetector
-from rapidocr.utils.process_img import get_rotate_crop_image
 
 from streammon.detect.detectors.text_locator import Quad, cropped
 from streammon.detect.paddle import worker
@@ -64,7 +63,7 @@ class PaddleEngine:
         self._process.start()
         grey = np.full((360, 640, 3), 114, np.uint8)
         self.locate(grey, 1, fine=True)
-        self.read(grey, [np.array([[0, 0], [320, 0], [320, 48], [0, 48]], np.float32)])
+        self.read([grey[:48, :320]])
 
     def locate(self, image: Image, limit: int, *, fine: bool) -> list[Quad]:
         """See `TextEngine`."""
@@ -74,13 +73,14 @@ class PaddleEngine:
         surest = np.argsort(scores)[::-1][:limit]
         return list(TextDetector.sorted_boxes(quads[surest])) if len(quads) else []
 
-    def read(self, image: Image, quads: Sequence[Quad]) -> list[tuple[str, float]]:
+    def read(self, crops: Sequence[Image]) -> list[tuple[str, float]]:
         """See `TextEngine`."""
-        if not quads:
+        if not crops:
             return []
-        crops = [np.ascontiguousarray(get_rotate_crop_image(image, quad)) for quad in quads]
         request = {"do": "read", "shapes": [crop.shape[:2] for crop in crops]}
-        lines = _understood(self._process.ask(request, [crop.data for crop in crops]), _Read).lines
+        lines = _understood(
+            self._process.ask(request, [np.ascontiguousarray(crop).data for crop in crops]), _Read
+        ).lines
         if len(lines) != len(crops):
             raise ModelError(f"paddleocr read {len(lines)} lines of {len(crops)}")
         return lines

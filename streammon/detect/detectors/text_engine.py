@@ -37,8 +37,8 @@ class TextEngine(Protocol):
         With `fine` lines are found that are lower than `small_px`, which costs about twice as much.
         """
 
-    def read(self, image: Image, quads: Sequence[Quad]) -> list[tuple[str, float]]:
-        """For each of `quads`, the text and its mean confidence, 0..1; no text is ("", 0)."""
+    def read(self, crops: Sequence[Image]) -> list[tuple[str, float]]:
+        """For each line of text, cut out and level, the text and its mean confidence, 0..1; no text is ("", 0)."""
 
     def may_have(self, image: Image, part: Box) -> bool:
         """Whether there may be a line that reaches into a part of `image`; also where that cannot be told cheaply."""
@@ -72,9 +72,9 @@ class SessionEngine:
         """See `TextLocator.may_have`."""
         return self._locator.may_have(image, part)
 
-    def read(self, image: Image, quads: Sequence[Quad]) -> list[tuple[str, float]]:
+    def read(self, crops: Sequence[Image]) -> list[tuple[str, float]]:
         """See `TextReader.read`."""
-        return self._reader.read(image, quads)
+        return self._reader.read(crops)
 
     def close(self) -> None:
         """Let go of both models. May be called twice."""

@@ -10,17 +10,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rapidocr.ch_ppocr_rec.utils import CTCLabelDecode
-from rapidocr.utils.process_img import get_rotate_crop_image
 
-from streammon.detect.detectors.text_locator import Quad
-from streammon.detect.runtime.batches import batches
+from streammon.detect.runtime.batches import batches, gainful_batch
 from streammon.detect.runtime.session import Session
 from streammon.entities import Image
 from streammon.errors import ModelError
 
 _HEIGHT_PX = 48
 # Lines are padded to one of these widths, and one that is longer than 40 times its height is squeezed: few shapes,
-# because a provider may compile per shape. Only short lines come several at a time; one long line fills the cores.
+# because a provider may compile per shape. On a CPU only short lines come several at a time, as one long line fills the
+# cores; where batches pay, all do.
 _BATCH_SIZES = {160: (4, 1), 320: (4, 1), 640: (1,), 960: (1,), 1280: (1,), 1920: (1,)}
 
 
@@ -35,23 +34,27 @@ class TextReader:
                 f"{session.name}: carries no list of characters; `streammon models pull` fetches one that does"
             )
         self._session = session
+        most = gainful_batch(session.provider)
+        self._sizes = {width: tuple(sorted({*sizes, most}, reverse=True)) for width, sizes in _BATCH_SIZES.items()}
         self._decode = CTCLabelDecode(character=characters)
 
     def warm_up(self) -> None:
         """Run once in every shape."""
-        for width, sizes in _BATCH_SIZES.items():
+        for width, sizes in self._sizes.items():
             for size in sizes:
                 self._read_batch([np.zeros((_HEIGHT_PX, width, 3), np.uint8)] * size, width)
 
-    def read(self, image: Image, quads: Sequence[Quad]) -> list[tuple[str, float]]:
-        """For each of `quads`, the text and its mean confidence, 0..1; no text is ("", 0)."""
-        crops = [get_rotate_crop_image(image, quad) for quad in quads]
+    def read(self, crops: Sequence[Image]) -> list[tuple[str, float]]:
+        """For each line, cut out and level, the text and its mean confidence, 0..1; no text is ("", 0).
+
+        Lines of about one width run together, whatever pictures they are of.
+        """
         by_width = defaultdict(list)
         for index, crop in enumerate(crops):
             by_width[_padded_width(crop)].append(index)
         read = [("", 0.0)] * len(crops)
         for width, indices in by_width.items():
-            for batch in batches(indices, _BATCH_SIZES[width]):
+            for batch in batches(indices, self._sizes[width]):
                 lines = self._read_batch([crops[index] for index in batch], width)
                 for index, line in zip(batch, lines, strict=True):
                     read[index] = line

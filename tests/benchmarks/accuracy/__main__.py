@@ -14,7 +14,7 @@ from pathlib import Path
 
 TOPICS = (
     "keywords", "contacts", "codes", "ocr_pictures", "barrage", "nsfw", "faces", "ages", "objects", "scenes", "heads",
-    "pictures", "gestures", "neutral",
+    "pictures", "gestures", "neutral", "labels",
 )  # fmt: skip
 
 

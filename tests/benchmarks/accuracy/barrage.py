@@ -19,7 +19,6 @@ from streammon.detect.change.picture_print import print_of
 from streammon.detect.config import DetectConfig
 from streammon.detect.detectors.ocr import OcrDetector
 from streammon.detect.detectors.text_engine import SessionEngine
-from streammon.detect.detectors.text_locator import Quad
 from streammon.detect.detectors.text_reader import TextReader
 from streammon.detect.registry import build_detectors
 from streammon.detect.text.quiet import came_in
@@ -51,9 +50,9 @@ class Counted(TextReader):
         self._reader = reader
         self.places = 0
 
-    def read(self, image: Image, quads: Sequence[Quad]) -> list[tuple[str, float]]:
-        self.places += len(quads)
-        return self._reader.read(image, quads)
+    def read(self, crops: Sequence[Image]) -> list[tuple[str, float]]:
+        self.places += len(crops)
+        return self._reader.read(crops)
 
     def close(self) -> None:
         self._reader.close()
