@@ -91,7 +91,7 @@ def test_its_options_are_checked_by_its_own_class_all_at_once() -> None:
 def test_a_name_that_is_none_is_told_by_its_place() -> None:
     custom = {"flames": {"kind": "yolo", "file": "a.onnx", "map": {"fire": "violence.fire"}}}
     with pytest.raises(ValidationError) as caught:
-        check_detectors(["qr", "faces"], DetectConfig.model_validate({"custom": custom}))
+        check_detectors(["qr", "eyes"], DetectConfig.model_validate({"custom": custom}))
     assert [error["loc"] for error in caught.value.errors()] == [("detectors", 1), ("detect", "custom", "flames")]
     with pytest.raises(StreammonError, match="more than one detector is called flames"):
         build_detectors(["qr"], parts(DetectConfig.model_validate({"custom": custom})))
