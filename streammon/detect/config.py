@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from streammon.config import FilePath, Seconds, Section
+from streammon.detect.codes.config import QrConfig
 from streammon.detect.custom.config import CustomName, CustomSection, Objects365Config
-from streammon.detect.detectors.config import OcrConfig, QrConfig
 from streammon.detect.faces.config import FacesConfig
 from streammon.detect.hands.config import GestureConfig
 from streammon.detect.nsfw.config import NsfwConfig, NudityConfig
@@ -20,6 +20,7 @@ from streammon.detect.pictures.config import PicturesConfig
 from streammon.detect.plugins import read_options
 from streammon.detect.prompts.config import PromptsConfig
 from streammon.detect.scenes.config import ScenesConfig
+from streammon.detect.text.config import OcrConfig
 
 
 class DetectorSchedule(Section):

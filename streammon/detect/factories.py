@@ -58,15 +58,15 @@ def _made_of(parts: Parts, models: Sequence[str], make: Callable[..., Detector])
 
 
 def _qr(parts: Parts) -> Detector:
-    from streammon.detect.detectors.qr import QrDetector  # noqa: PLC0415
+    from streammon.detect.codes.detector import QrDetector  # noqa: PLC0415
 
     return QrDetector(parts.config.qr)
 
 
 def _ocr(parts: Parts) -> Detector:
-    from streammon.detect.detectors.ocr import OcrDetector  # noqa: PLC0415
-    from streammon.detect.detectors.paddle_engine import PaddleModel, open_paddle  # noqa: PLC0415
-    from streammon.detect.detectors.text_engine import SessionEngine  # noqa: PLC0415
+    from streammon.detect.text.detector import OcrDetector  # noqa: PLC0415
+    from streammon.detect.text.engine import SessionEngine  # noqa: PLC0415
+    from streammon.detect.text.paddle_engine import PaddleModel, open_paddle  # noqa: PLC0415
 
     config = parts.config.ocr
     if config.engine == "paddleocr":

@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 
 from streammon.detect.change.picture_print import changed, print_of
-from streammon.detect.detectors.config import OcrConfig
-from streammon.detect.detectors.ocr import OcrDetector
-from streammon.detect.detectors.text_engine import SessionEngine
 from streammon.detect.runtime.session import open_session
+from streammon.detect.text.config import OcrConfig
+from streammon.detect.text.detector import OcrDetector
+from streammon.detect.text.engine import SessionEngine
 from streammon.entities import Box, Detection, Frame, Image
 from tests.unit.colours import frame as plain_frame
 from tests.unit.test_detect_change import HEIGHT, RATE, WIDTH, live, room_picture

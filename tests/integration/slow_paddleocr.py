@@ -21,10 +21,10 @@ import pytest
 from sample_streams.live_hls import LiveHls
 from streammon.detect.config import DetectConfig
 from streammon.detect.detector import Detector
-from streammon.detect.detectors.ocr import OcrDetector
-from streammon.detect.detectors.paddle_engine import PaddleEngine
 from streammon.detect.registry import build_detectors
 from streammon.detect.scheduling.running import look
+from streammon.detect.text.detector import OcrDetector
+from streammon.detect.text.paddle_engine import PaddleEngine
 from streammon.entities import Box, Frame, Image, Moment
 from streammon.errors import ModelProcessLost
 from tests.benchmarks.accuracy.barrage_scoring import folded

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from streammon.backoff import Backoff
-from streammon.detect.detectors.paddle_engine import PaddleEngine, PaddleModel
 from streammon.detect.paddle import worker
 from streammon.detect.paddle.process import PaddleProcess, Patience
+from streammon.detect.text.paddle_engine import PaddleEngine, PaddleModel
 from streammon.entities import Box
 from streammon.errors import ModelError, ModelProcessLost, RunTimedOut
 

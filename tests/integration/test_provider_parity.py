@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streammon.detect.detectors import text_locator, text_reader
 from streammon.detect.nsfw.nsfwjs import Nsfwjs
 from streammon.detect.nsfw.open_nsfw import OpenNsfw
 from streammon.detect.objects.config import ObjectsConfig
@@ -24,6 +23,8 @@ from streammon.detect.runtime.opening import open_model
 from streammon.detect.runtime.providers import NAMES, Placement, is_present
 from streammon.detect.runtime.session import Session, open_session
 from streammon.detect.scenes.embedding import Embedder, placed
+from streammon.detect.text import locator as text_locator
+from streammon.detect.text import reader as text_reader
 from streammon.entities import Image
 from streammon.errors import ProviderUnavailable
 from tests.needs import need

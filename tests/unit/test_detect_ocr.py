@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import cv2
 import numpy as np
 
-from streammon.detect.detectors.config import OcrConfig
-from streammon.detect.detectors.ocr import OcrDetector
-from streammon.detect.detectors.text_locator import Quad
+from streammon.detect.text.config import OcrConfig
+from streammon.detect.text.detector import OcrDetector
+from streammon.detect.text.locator import Quad
 from streammon.entities import Box, Frame, Image, Moment
 
 

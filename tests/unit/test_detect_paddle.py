@@ -12,13 +12,13 @@ from pydantic import ValidationError
 from streammon.config import load_yaml
 from streammon.detect.config import DetectConfig
 from streammon.detect.detector import parallel_of
-from streammon.detect.detectors.ocr import OcrDetector
-from streammon.detect.detectors.paddle_engine import PaddleEngine, PaddleModel
 from streammon.detect.paddle import worker
 from streammon.detect.paddle.process import PaddleProcess
 from streammon.detect.parts import Parts
 from streammon.detect.registry import build_detectors, models_of
 from streammon.detect.runtime.runtime import Runtime
+from streammon.detect.text.detector import OcrDetector
+from streammon.detect.text.paddle_engine import PaddleEngine, PaddleModel
 from streammon.errors import ConfigError, ModelMissing
 from streammon.models.paddle import SETTINGS, WEIGHTS, lay_out
 from tests.unit.test_models_paddle import DET, DET_FILES, FILES, REC

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import zxingcpp
 
-from streammon.detect.detectors.config import QrConfig
-from streammon.detect.detectors.qr import QrDetector, readable_payload
+from streammon.detect.codes.config import QrConfig
+from streammon.detect.codes.detector import QrDetector, readable_payload
 from streammon.entities import Detection, Frame, Image, Moment, QrReading, Source
 
 GREY = np.full((720, 1280, 3), 120, np.uint8)

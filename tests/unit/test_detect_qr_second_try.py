@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import zxingcpp
 
-from streammon.detect.detectors import qr_looks
-from streammon.detect.detectors.config import CodeFormat, QrConfig
-from streammon.detect.detectors.qr import QrDetector
-from streammon.detect.detectors.qr_looks import LOOKS, Looks
-from streammon.detect.detectors.qr_retry import MOST_PX, STEPS, Tile, read_tile, tiles_of
+from streammon.detect.codes import looks as qr_looks
+from streammon.detect.codes.config import CodeFormat, QrConfig
+from streammon.detect.codes.detector import QrDetector
+from streammon.detect.codes.looks import LOOKS, Looks
+from streammon.detect.codes.retry import MOST_PX, STEPS, Tile, read_tile, tiles_of
 from streammon.entities import Detection, Frame, Image, Moment
 
 PAYLOAD = "https://example.com/promo?from=room"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streammon.detect.detectors import text_locator, text_reader
 from streammon.detect.runtime.batches import batches
+from streammon.detect.text import locator as text_locator
+from streammon.detect.text import reader as text_reader
 
 
 @pytest.mark.parametrize(

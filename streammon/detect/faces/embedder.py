@@ -22,13 +22,14 @@ DIMENSIONS = 128
 # As the network was trained.
 _SIDE_PX = 150
 _PADDING = 0.25
-_SIZES = (4, 1)
 
 
 class FaceEmbedder:
     """Vectors of length 1. The product of two is the cosine of the angle between them: about 0 for two people."""
 
     model_id = MODEL_ID
+    side_px = _SIDE_PX
+    sizes: tuple[int, ...] = (4, 1)
 
     def __init__(self, session: Session) -> None:
         self.name = session.name
@@ -37,8 +38,8 @@ class FaceEmbedder:
 
     def warm_up(self) -> None:
         """Run once in every batch size."""
-        for size in _SIZES:
-            self.vectors([np.zeros((_SIDE_PX, _SIDE_PX, 3), np.uint8)] * size)
+        for size in self.sizes:
+            self.vectors([np.zeros((self.side_px, self.side_px, 3), np.uint8)] * size)
 
     @staticmethod
     def chip(image: Image, points: Points) -> Image:
@@ -47,15 +48,17 @@ class FaceEmbedder:
 
     def vectors(self, chips: Sequence[Image]) -> NDArray[np.float32]:
         """N x 128, a row per chip. Raises ModelError where the model does not run, or says nonsense."""
-        rows = [self._run(batch) for batch in batches(chips, _SIZES)]
+        rows = [
+            self._run(np.stack(batch).transpose(0, 3, 1, 2).astype(np.float32, order="C"))
+            for batch in batches(chips, self.sizes)
+        ]
         return np.concatenate([np.zeros((0, DIMENSIONS), np.float32), *rows])
 
     def close(self) -> None:
         """Let go of the model. May be called twice."""
         self._session.close()
 
-    def _run(self, chips: Sequence[Image]) -> NDArray[np.float32]:
-        planes = np.stack(chips).transpose(0, 3, 1, 2).astype(np.float32, order="C")
+    def _run(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         raw = self._session.run({self._session.input_name: planes})[0]
         vectors = unit(unit(raw) - CENTRE)
         if not np.isfinite(vectors).all():

@@ -1,1 +1,1 @@
-"""What a room's text amounts to over time: lines that fly, stand and change, each read as seldom as can be. Pure."""
+"""The reader of text: finds lines, reads each as seldom as can be, and follows it through a room's pictures."""

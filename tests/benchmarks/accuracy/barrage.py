@@ -17,11 +17,11 @@ from pathlib import Path
 
 from streammon.detect.change.picture_print import print_of
 from streammon.detect.config import DetectConfig
-from streammon.detect.detectors.ocr import OcrDetector
-from streammon.detect.detectors.text_engine import SessionEngine
-from streammon.detect.detectors.text_reader import TextReader
 from streammon.detect.registry import build_detectors
+from streammon.detect.text.detector import OcrDetector
+from streammon.detect.text.engine import SessionEngine
 from streammon.detect.text.quiet import came_in
+from streammon.detect.text.reader import TextReader
 from streammon.entities import Detection, Frame, Image, Moment
 from tests.benchmarks.accuracy.barrage_scoring import legible, outcomes
 from tests.benchmarks.accuracy.barrage_video import Density, Room, Sample, room

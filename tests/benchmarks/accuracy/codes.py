@@ -18,9 +18,9 @@ import numpy as np
 import zxingcpp
 from PIL import Image as Pictures
 
-from streammon.detect.detectors.config import QrConfig
-from streammon.detect.detectors.qr import QrDetector
-from streammon.detect.detectors.qr_retry import STEPS, read_tile, tiles_of
+from streammon.detect.codes.config import QrConfig
+from streammon.detect.codes.detector import QrDetector
+from streammon.detect.codes.retry import STEPS, read_tile, tiles_of
 from streammon.entities import Frame, Image, Moment
 from tests.benchmarks.accuracy.peers import peer_payloads
 from tests.benchmarks.accuracy.streamed_codes import Clip, clips, quiet_frames

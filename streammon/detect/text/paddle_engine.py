@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidocr.ch_ppocr_det import TextDetector
 
-from streammon.detect.detectors.text_locator import Quad, cropped
 from streammon.detect.paddle import worker
 from streammon.detect.paddle.config import PaddleOcrConfig
 from streammon.detect.paddle.process import PaddleProcess, Patience
+from streammon.detect.text.locator import Quad, cropped
 from streammon.entities import Box, Image
 from streammon.errors import ModelError
 from streammon.models.catalog import load_catalog

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from rapidocr.utils.process_img import get_rotate_crop_image
 
-from streammon.detect.detectors.config import OcrConfig
-from streammon.detect.detectors.text_engine import TextEngine
-from streammon.detect.detectors.text_locator import small_px
+from streammon.detect.text.config import OcrConfig
+from streammon.detect.text.engine import TextEngine
 from streammon.detect.text.line import Line
+from streammon.detect.text.locator import small_px
 from streammon.detect.text.placed import corners, located
 from streammon.detect.text.room_lines import MOST_LINES, RoomLines, Spot, affordable
 from streammon.detect.text.rooms import TextRooms

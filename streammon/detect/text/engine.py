@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from streammon.detect.detectors.text_locator import Quad, TextLocator
-from streammon.detect.detectors.text_reader import TextReader
 from streammon.detect.runtime.batches import gainful_batch
 from streammon.detect.runtime.session import Session
+from streammon.detect.text.locator import Quad, TextLocator
+from streammon.detect.text.reader import TextReader
 from streammon.entities import Box, Image
 
 

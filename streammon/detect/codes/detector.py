@@ -12,9 +12,9 @@ from itertools import islice
 
 import zxingcpp
 
-from streammon.detect.detectors.config import CodeFormat, QrConfig
-from streammon.detect.detectors.qr_looks import Looks
-from streammon.detect.detectors.qr_retry import Tile, read_tile, tiles_of
+from streammon.detect.codes.config import CodeFormat, QrConfig
+from streammon.detect.codes.looks import Looks
+from streammon.detect.codes.retry import Tile, read_tile, tiles_of
 from streammon.entities import Box, Detection, Frame, QrReading, Source
 
 _LABEL = "advertising.qr_code"

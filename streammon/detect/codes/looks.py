@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from streammon.detect.detectors.qr_retry import Grey, Tile
+from streammon.detect.codes.retry import Grey, Tile
 from streammon.entities import Frame
 
 LOOKS = 3
