@@ -256,6 +256,7 @@ def _show_seen(path: Path, seen: Sequence[Seen]) -> None:
             known = match.listing.thresholds
             sure = "sure" if match.similarity >= known.sure else "review"
             verdict = sure if match.similarity >= known.review else "no match"
+            verdict += " (allow-list)" if match.listing.allow else ""
             found = f"{match.listing.name}/{match.entry.id} ({match.entry.name})"
             print_line(f"{path}{at}: {found} similarity {match.similarity:.2f}, score {match.score:.2f}: {verdict}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -30,8 +31,10 @@ _UPRIGHT = {
 # What Pillow's readers raise on damaged files.
 _DAMAGED = (
     OSError, ValueError, SyntaxError, EOFError, ArithmeticError, LookupError, TypeError, AttributeError, RuntimeError,
-    struct.error, zlib.error, Pictures.DecompressionBombError, Pictures.DecompressionBombWarning,
+    struct.error, zlib.error,
 )  # fmt: skip
+# Pillow's own limit, of 89 million pixels: above it warns, above twice as many it raises.
+_TOO_LARGE = (Pictures.DecompressionBombError, Pictures.DecompressionBombWarning)
 
 
 def read_picture(source: Path | bytes, *, max_pixels: int = 50_000_000) -> Image:
@@ -43,7 +46,7 @@ def read_picture(source: Path | bytes, *, max_pixels: int = 50_000_000) -> Image
     if isinstance(source, Path) and not source.is_file():
         raise PictureUnreadable(f"{name}: there is no such file")
     try:
-        with Pictures.open(source if isinstance(source, Path) else BytesIO(source), formats=_KINDS) as opened:
+        with _opened(source) as opened:
             if opened.width * opened.height > max_pixels:
                 size = f"{opened.width} x {opened.height} pixels"
                 raise PictureUnreadable(f"{name}: has {size}, more than {max_pixels:,}; scale it down")
@@ -52,8 +55,16 @@ def read_picture(source: Path | bytes, *, max_pixels: int = 50_000_000) -> Image
             return np.array(colours if upright is None else colours.transpose(upright))
     except UnidentifiedImageError as error:
         raise PictureUnreadable(f"{name}: is no picture of a kind that is known; save it as JPEG or PNG") from error
+    except _TOO_LARGE as error:
+        raise PictureUnreadable(f"{name}: has more than {max_pixels:,} pixels; scale it down") from error
     except _DAMAGED as error:
         raise PictureUnreadable(f"{name}: is damaged ({type(error).__name__}); save it anew") from error
+
+
+def _opened(source: Path | bytes) -> Pictures.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Pictures.DecompressionBombWarning)  # the error says it, and in our words
+        return Pictures.open(source if isinstance(source, Path) else BytesIO(source), formats=_KINDS)
 
 
 def _colours(opened: Pictures.Image, name: str) -> Pictures.Image:

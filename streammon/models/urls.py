@@ -114,7 +114,7 @@ class _Transfer:
         self._partial.restart()
         if continued:  # of two files, perhaps
             raise _BrokeOff("what came before is of another file")
-        raise ModelCorrupt(f"sha256 of {self._url} is {got}, the catalogue says {self._file.sha256}")
+        raise self._other(f"sha256 of {self._url} is {got}, the catalogue says {self._file.sha256}")
 
     def _receive(self) -> bool:
         """Whether what came continues what was there before."""
@@ -163,13 +163,13 @@ class _Transfer:
     def _check_length(self, answer: httpx.Response) -> None:
         told = answer.headers.get("Content-Length", "")
         if told.isdecimal() and int(told) != self._file.size_bytes:
-            raise ModelCorrupt(f"{self._url} has {told} bytes, the catalogue says {self._file.size_bytes}")
+            raise self._other(f"{self._url} has {told} bytes, the catalogue says {self._file.size_bytes}")
 
     def _write(self, answer: httpx.Response) -> None:
         for chunk in answer.iter_raw():
             if self._partial.size_bytes + len(chunk) > self._file.size_bytes:
                 self._partial.restart()
-                raise ModelCorrupt(f"{self._url} has more than the {self._file.size_bytes} bytes of the catalogue")
+                raise self._other(f"{self._url} has more than the {self._file.size_bytes} bytes of the catalogue")
             self._partial.append(chunk)
             if time.monotonic() > self._until_s:
                 raise self._unavailable(f"no end after {self._times.whole_s:.0f} s")
@@ -186,6 +186,10 @@ class _Transfer:
         if isinstance(err, httpx.ProxyError):
             return f"the proxy refuses ({err})"
         return f"cannot connect ({err})" if isinstance(err, httpx.ConnectError) else f"broke off ({err})"
+
+    @staticmethod
+    def _other(reason: str) -> ModelCorrupt:
+        return ModelCorrupt(f"{reason}: the address or the catalogue is wrong, and nothing of it is kept")
 
     def _unavailable(self, reason: str) -> ModelSourceUnavailable:
         return ModelSourceUnavailable(f"could not fetch {self._url}: {reason}")

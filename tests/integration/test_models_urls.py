@@ -172,7 +172,9 @@ def test_a_file_that_is_not_the_catalogue_s_is_refused(
     server: ScriptedServer, tmp_path: Path, page: Page, told: str
 ) -> None:
     server.pages[PATH] = page
-    with pytest.raises(ModelCorrupt, match=told):
+    with pytest.raises(
+        ModelCorrupt, match=f"{told}.*: the address or the catalogue is wrong, and nothing of it is kept"
+    ):
         fetched(source(server), tmp_path)
     assert sum(partials(tmp_path)) == 0
     assert len(server.asked) == 1

@@ -145,6 +145,8 @@ def test_thresholds_and_kinds_of_lists_can_be_changed(tmp_path: Path, folder: Pa
     run(tmp_path, "add", "flags", "x", folder / "scene-1.png", "--review", "0.6", "--allow")
     changed = store(tmp_path).read("flags")
     assert (changed.thresholds.review, changed.thresholds.sure, changed.allow) == (0.6, 0.7, True)
+    said = run(tmp_path, "test", folder / "scene-0.png").stdout
+    assert said.endswith("flags/x (x) similarity 1.00, score 1.00: sure (allow-list)\n")
 
 
 class Colours:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -116,6 +118,21 @@ def test_what_is_no_picture_is_named(tmp_path: Path, content: bytes, says: str) 
     file.write_bytes(content)
     with pytest.raises(PictureUnreadable, match=f"odd.png: .*{says}"):
         read_picture(file, max_pixels=80_000)
+
+
+@pytest.mark.filterwarnings("default::PIL.Image.DecompressionBombWarning")  # as where an operator runs it
+@pytest.mark.parametrize("side", [10_000, 14_000])
+def test_what_pillow_takes_for_a_bomb_is_too_large_and_not_damaged(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder, side: int
+) -> None:
+    file = tmp_path / "bomb.png"
+    header = struct.pack(">II5B", side, side, 1, 0, 0, 0, 0)
+    chunks = [struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+              for kind, body in ((b"IHDR", header), (b"IDAT", b""))]  # fmt: skip
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    with pytest.raises(PictureUnreadable, match=r"bomb.png: has more than 50,000,000 pixels; scale it down"):
+        read_picture(file)
+    assert not recwarn
 
 
 def test_what_is_no_file_is_named(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from rapidocr.ch_ppocr_det.utils import DBPostProcess
 
 from streammon.detect.runtime.session import Session
 from streammon.entities import Box, Image
+from streammon.errors import ModelError
 
 Quad = NDArray[np.float32]
 """Four corners of a line, 4 x 2 (x, y) in pixels, clockwise from its top left."""
@@ -83,12 +84,18 @@ class TextLocator:
         self._session.close()
 
     def _heat(self, image: Image, canvas: tuple[int, int], scale: float) -> NDArray[np.float32]:
-        """How much `image`, shown at `scale`, so that it fits, looks like text: 1 x 1 x its height x width, 0..1."""
+        """How much `image`, shown at `scale`, so that it fits, looks like text: 1 x 1 x its height x width, 0..1.
+
+        Raises ModelError where the model does not run, or says what is no number.
+        """
         height, width = (max(1, round(side * scale)) for side in image.shape[:2])
         pixels = np.zeros((*canvas, 3), np.uint8)
         pixels[:height, :width] = cv2.resize(image, (width, height))
         planes = ((pixels[..., ::-1].astype(np.float32) - _MEAN) / _STD).transpose(2, 0, 1)[None]
-        return self._session.run({self._session.input_name: planes})[0][:, :, :height, :width]
+        heat = self._session.run({self._session.input_name: planes})[0][:, :, :height, :width]
+        if not np.isfinite(heat.max()):
+            raise ModelError(f"{self._session.name}: gave what is no number")
+        return heat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

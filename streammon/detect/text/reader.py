@@ -47,7 +47,8 @@ class TextReader:
     def read(self, crops: Sequence[Image]) -> list[tuple[str, float]]:
         """For each line, cut out and level, the text and its mean confidence, 0..1; no text is ("", 0).
 
-        Lines of about one width run together, whatever pictures they are of.
+        Lines of about one width run together, whatever pictures they are of. Raises ModelError where the model does not
+        run, or says what is no number.
         """
         by_width = defaultdict(list)
         for index, crop in enumerate(crops):
@@ -67,6 +68,8 @@ class TextReader:
     def _read_batch(self, crops: Sequence[Image], width: int) -> list[tuple[str, float]]:
         planes = np.stack([_normalised(crop, width) for crop in crops])
         chances = self._session.run({self._session.input_name: planes})[0]
+        if not np.isfinite(chances.max()):
+            raise ModelError(f"{self._session.name}: gave what is no number")
         lines, _ = self._decode(chances)
         return [(text, float(score)) for text, score in lines]
 
