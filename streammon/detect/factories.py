@@ -78,23 +78,22 @@ def _ocr(parts: Parts) -> Detector:
 def _objects(parts: Parts) -> Detector:
     from streammon.detect.objects.detector import ObjectsDetector  # noqa: PLC0415
 
-    (model,) = MODELS["objects"]
-    return ObjectsDetector(parts.open(model), parts.label_maps[model], parts.config.objects)
+    models, config = MODELS["objects"], parts.config.objects
+    return _made_of(parts, models, lambda session: ObjectsDetector(session, parts.label_maps[models[0]], config))
 
 
 def _scenes(parts: Parts) -> Detector:
     from streammon.detect.scenes.detector import ScenesDetector  # noqa: PLC0415
 
-    (model,) = MODELS["scenes"]
-    return ScenesDetector(parts.open(model), parts.config.scenes)
+    return _made_of(parts, MODELS["scenes"], lambda session: ScenesDetector(session, parts.config.scenes))
 
 
 def _gesture(parts: Parts) -> Detector:
     from streammon.detect.hands.gesture import GestureDetector  # noqa: PLC0415
 
-    hands, gestures = MODELS["gesture"]
-    names, labels = parts.classes[gestures], parts.label_maps[gestures]
-    return GestureDetector(parts.open(hands), parts.open(gestures), names, labels, parts.config.gesture)
+    models, config = MODELS["gesture"], parts.config.gesture
+    names, labels = parts.classes[models[1]], parts.label_maps[models[1]]
+    return _made_of(parts, models, lambda hands, crops: GestureDetector(hands, crops, names, labels, config))
 
 
 def _objects365(parts: Parts) -> Detector:

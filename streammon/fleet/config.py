@@ -124,7 +124,8 @@ class Settings(Section):
     @classmethod
     def _pack_says_the_rest(cls, given: object) -> object:
         """What a pack says of detectors, where the file is silent. A pack that there is not is told with the rest."""
-        pack = load_packs().get(given.get("pack", "default")) if isinstance(given, dict) else None
+        name = given.get("pack", "default") if isinstance(given, dict) else None
+        pack = load_packs().get(name) if isinstance(name, str) else None
         if pack is None or not isinstance(given, dict):
             return given
         detect = given.get("detect", {})

@@ -85,6 +85,14 @@ class Place:
             previous=None if self.previous is None else self.running(self.previous[1]),
         )
 
+    def beside(self) -> list[Detector]:
+        """What is open and is not the current one; a candidate whose trial hangs in a frame is in use."""
+        detectors = [] if self.previous is None else [self.previous[0]]
+        trial = self.trial
+        if trial is not None and trial.candidate is not None and trial.runner is not None and trial.runner.close(0.0):
+            detectors.append(trial.candidate)
+        return detectors
+
     def model(self, asked: str | None) -> str:
         """The model that a trial is for. Raises ModelUpdateRefused where there is none, ModelError where not this."""
         if not self.models:

@@ -78,15 +78,18 @@ class ModelUpdates:
         self._workshop.start()
 
     def close(self) -> None:
-        """Ends all trials. Models that are open are the runtime's to close. May be called twice."""
+        """Ends all trials, and lets go of what is open beside the engine's detectors. May be called twice."""
         with self._lock:
-            self._places = {}
+            places, self._places = self._places, {}
             runners, self._runners = self._runners, {}
         for runner in runners.values():
             runner.end()
         self._workshop.close()
         for runner in runners.values():
             runner.close(_SLACK_S)
+        for detector in (one for place in places.values() for one in place.beside()):
+            if not self._engine.in_use(detector):
+                detector.close()
 
     def judged(self, examined: Examined) -> None:
         """A frame has been judged. On the judge's thread; never waits."""
@@ -197,6 +200,8 @@ class ModelUpdates:
 
     def _make(self, place: Place, trial: Trial) -> None:
         """A job: has the candidate built, and its trial begun."""
+        if place.trial is not trial or not self._places:  # it was ended before its turn
+            return
         try:
             trial.sha256 = place.verified_sha256(trial)
             files = {model: self._choices.place(one.file) for model, one in place.chosen.items()}

@@ -23,6 +23,8 @@ from streammon.entities import Frame, Moment
 _log = logging.getLogger(__name__)
 
 _LET_GO_WITHIN_S = 30.0
+# Longer than a trial without a frame needs to see that it is over.
+_LET_GO_AT_THE_END_S = 1.0
 _POLL_S = 0.05
 _STOP_WITHIN_S = 10.0
 # A provider may compile for minutes.
@@ -68,7 +70,7 @@ class Workshop:
         self.do(lambda: self._close(detector, runner))
 
     def close(self) -> bool:
-        """Ends the thread; False where a job took too long. Whatever is open then, closing the runtime closes."""
+        """Ends the thread once what waits is done; False where that took too long."""
         self._stop.set()
         self._jobs.put(None)
         if self._thread.ident is not None:
@@ -76,16 +78,17 @@ class Workshop:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None and not self._stop.is_set():
+        while (job := self._jobs.get()) is not None:
             try:
                 job()
             except Exception:  # noqa: BLE001 - the thread's top frame
                 _log.exception("a fault of our own while models are updated")
 
     def _close(self, detector: Detector, runner: ShadowRunner | None) -> None:
-        until_s = time.monotonic() + _LET_GO_WITHIN_S
+        began_s = time.monotonic()
         while self._in_use(detector) or (runner is not None and not runner.close(0.0)):
-            if time.monotonic() > until_s or self._stop.wait(_POLL_S):
+            time.sleep(_POLL_S)
+            if time.monotonic() > began_s + (_LET_GO_AT_THE_END_S if self._stop.is_set() else _LET_GO_WITHIN_S):
                 _log.warning("detector %s (%s) hangs in a frame; its model stays open", detector.name, detector.model)
                 return
         detector.close()

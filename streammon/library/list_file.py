@@ -23,6 +23,8 @@ VERSION = 1
 SUFFIX = ".npz"
 _HEAD = "list"
 _UNFINISHED = ".unfinished-"
+# RuntimeError: where the damage reads as a password, or a way of packing, that `zipfile` does not have.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, RuntimeError, msgspec.MsgspecError)
 
 
 class _Version(msgspec.Struct):
@@ -58,7 +60,7 @@ def read_list(path: Path, kind: Kind) -> Listing:
         listing = _listing(path, head, arrays)
     except OSError as error:
         raise LibraryError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, msgspec.MsgspecError) as error:
+    except _DAMAGED as error:
         raise LibraryError(f"{path}: is no list, or damaged; bring back a copy, or remove it and enrol anew") from error
     if fault := _fault(listing):
         raise LibraryError(f"{path}: {fault}; bring back a copy, or remove it and enrol anew")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 SCORE_REVIEW, SCORE_SURE = 0.7, 0.95
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_LONGEST_ID = 100
+_LONGEST_ID, _DIGEST_CHARS = 100, 8
 
 
 class Kind(StrEnum):
@@ -109,16 +110,30 @@ def check_list_name(name: str) -> str:
 
 
 def entry_id(name: str) -> str:
-    """The id of an entry of this display name: `Jane Doe` is `jane-doe`. Letters of any script stay.
+    """The id of an entry of this display name: `Jane Doe` is `jane-doe`. Letters of any script stay, with their marks.
 
-    Raises LibraryError where nothing is left.
+    An id's own id is itself. One of over 100 bytes ends in a digest in place of the rest. Raises LibraryError where
+    nothing is left.
     """
-    plain = unicodedata.normalize("NFKC", name).casefold()
-    made = re.sub(r"[^\w]+", "-", plain).strip("-_")
-    made = made.encode()[:_LONGEST_ID].decode(errors="ignore")
+    made = "-".join(_lettered(unicodedata.normalize("NFKC", name).casefold()).split()).strip("-_")
     if not made:
         raise LibraryError(f"{name!r}: a name needs a letter or a digit")
-    return made
+    whole = made.encode()
+    if len(whole) <= _LONGEST_ID:
+        return made
+    digest = hashlib.sha256(whole).hexdigest()[:_DIGEST_CHARS]
+    return f"{whole[: _LONGEST_ID - _DIGEST_CHARS - 1].decode(errors='ignore').rstrip('-_')}-{digest}"
+
+
+def _lettered(text: str) -> str:
+    """Letters, digits and _ of `text`, and spaces for the rest. Vowels of Hindi, Thai and others are marks on letters:
+    without them different names would be one.
+    """
+    kept: list[str] = []
+    for one in text:
+        marks = unicodedata.category(one).startswith("M") and bool(kept) and kept[-1] != " "
+        kept.append(one if one == "_" or one.isalnum() or marks else " ")
+    return "".join(kept)
 
 
 def with_photos(listing: Listing, entry: Entry, arrays: Arrays) -> Listing:

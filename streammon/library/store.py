@@ -26,7 +26,7 @@ class LibraryStore:
         self._folder = root / kind.value
 
     def names(self) -> tuple[str, ...]:
-        """Of all lists, in order."""
+        """Of all lists, in order. Raises LibraryError where the folder cannot be read."""
         return tuple(sorted(path.stem for path in self._files()))
 
     def path(self, name: str) -> Path:
@@ -47,7 +47,7 @@ class LibraryStore:
         return listing
 
     def stamp(self) -> Stamp:
-        """Another one when any list has changed. Cheap: it looks at the files' times."""
+        """Another one when any list has changed. Cheap: it looks at the files' times. Raises as `names`."""
         found = []
         for path in self._files():
             try:
@@ -102,5 +102,11 @@ class LibraryStore:
             else:
                 return
 
-    def _files(self) -> Iterator[Path]:
-        return (path for path in self._folder.glob(f"*{SUFFIX}") if not path.name.startswith("."))
+    def _files(self) -> list[Path]:
+        try:
+            found = list(self._folder.iterdir())  # `glob` finds nothing where it may not look
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise LibraryError(f"{self._folder}: cannot be read: {error.strerror}; see to its rights") from error
+        return [path for path in found if path.suffix == SUFFIX and not path.name.startswith(".")]

@@ -33,7 +33,6 @@ class LibraryWatch(Generic[Built]):
         self._build = build
         self._stamps: Stamp = store.stamp()
         self._read: dict[str, Listing] = {}
-        self._told: tuple[str, ...] = ()
         if problems := self._read_anew(store.names()):
             raise LibraryError("\n".join(problems))
         self._current = build(tuple(self._read.values()))
@@ -47,7 +46,7 @@ class LibraryWatch(Generic[Built]):
         return self._current
 
     def look(self) -> None:
-        """Reads anew what has changed. Its thread calls it; a test may."""
+        """Reads anew what has changed. Its thread calls it; a test may. Raises LibraryError where it cannot look."""
         stamps = self._store.stamp()
         changed = {name for name, *_ in set(stamps) ^ set(self._stamps)}
         if not changed:
@@ -65,9 +64,15 @@ class LibraryWatch(Generic[Built]):
         self._thread.join(_STOPS_WITHIN_S)
 
     def _run(self) -> None:
+        told = ""
         while not self._stop.wait(_LOOK_EVERY_S):
             try:
                 self.look()
+                told = ""
+            except LibraryError as error:
+                if str(error) != told:
+                    _log.error("the lists stay as they were: %s", error)
+                told = str(error)
             except Exception:  # noqa: BLE001 - the thread's top frame
                 _log.exception("the %s lists cannot be looked at", self._store.kind)
 

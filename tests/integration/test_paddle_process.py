@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -329,6 +330,24 @@ def test_each_line_has_its_text(make: Make) -> None:
 def test_an_answer_of_another_form_is_an_error(make: Make, answer: dict[str, Any]) -> None:
     with pytest.raises(ModelError, match="not understood"):
         engine(make, answer).locate(GREY, 2, fine=True)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"quads": QUADS[:1], "scores": [math.nan]},
+        {"quads": [[[math.inf, 0.0]] * 4], "scores": [1.0]},
+        {"quads": QUADS, "scores": [1.0]},
+    ],
+)
+def test_a_line_without_a_place_or_a_score_is_an_error(make: Make, answer: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match="without a place or a score"):
+        engine(make, answer).locate(GREY, 2, fine=True)
+
+
+def test_a_text_without_a_score_is_an_error(make: Make) -> None:
+    with pytest.raises(ModelError, match="no number"):
+        engine(make, {"lines": [["a", math.nan]]}).read([GREY])
 
 
 def test_a_part_may_have_a_line_where_one_was_found_that_reaches_into_it(make: Make) -> None:

@@ -209,6 +209,11 @@ def test_an_age_that_is_no_number_is_an_error_and_no_child(bench: Bench) -> None
         bench.detector(ages=years(y5=np.nan)).detect([shown(plain(RED))])
 
 
+def test_a_model_of_other_ages_is_an_error_and_no_child(bench: Bench) -> None:
+    with pytest.raises(ModelError, match=r"ages: says \(1, 8\), not 1 x 100"):
+        bench.detector(ages=np.full(8, 1 / 8, np.float32)).detect([shown(plain(RED))])
+
+
 def test_ages_are_told_from_blue_green_and_red(bench: Bench) -> None:
     first_is_blue = np.zeros((3, 100), np.float32)
     first_is_blue[[0, 1, 2], [10, 20, 30]] = 1 / 255

@@ -48,8 +48,12 @@ def test_a_file_without_detectors_has_those_of_its_pack() -> None:
     assert Settings.model_validate({"detectors": ["qr"]}).detectors == ("qr",)
 
 
-def test_a_pack_that_there_is_not_is_told_by_its_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [("fastest", "no such pack; there are default"), ("[full]", "valid string"), ("{}", "valid string")],
+)
+def test_a_pack_that_there_is_not_is_told_by_its_line(tmp_path: Path, said: str, reason: str) -> None:
     file = tmp_path / "streammon.yaml"
-    file.write_text("version: 1\npack: fastest\n")
-    with pytest.raises(ConfigError, match=r"streammon\.yaml:2: pack: no such pack; there are default"):
+    file.write_text(f"version: 1\npack: {said}\n")
+    with pytest.raises(ConfigError, match=rf"streammon\.yaml:2: pack: .*{reason}"):
         load_settings(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -200,6 +201,15 @@ def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path: Path, caplog:
     (tmp_path / "file").write_text("in the way")
     np.testing.assert_array_equal(kept_vectors(["a"], ["t"], tmp_path / "file", colours), [RED])
     assert "cannot be kept" in caplog.text
+
+
+def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: object, __: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    np.testing.assert_array_equal(kept_vectors(["a"], ["t"], tmp_path, colours), [RED])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_unpickled(tmp_path: Path) -> None:

@@ -78,6 +78,35 @@ def test_a_failure_closes_what_was_open(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(
+    ("name", "models", "files", "config"),
+    [
+        ("objects", ("nanodet-coco",), 1, {}),
+        ("scenes", ("efficientnet-lite0",), 1, {"scenes": {"heads": ["none.json"]}}),
+        ("gesture", ("dynamic-gestures-hands", "dynamic-gestures-crops"), 1, {}),
+        ("gesture", ("dynamic-gestures-hands", "dynamic-gestures-crops"), 2, {}),
+    ],
+)
+def test_a_model_that_does_not_do_is_not_left_open(
+    tmp_path: Path, name: str, models: tuple[str, ...], files: int, config: dict[str, object]
+) -> None:
+    """Of a trial that fails nothing stays in memory: the model is no such one, a head is missing, or the next model."""
+    file = tmp_path / "odd.onnx"
+    linear(file, np.eye(3, dtype=np.float32), 8, "a,b,c")
+    runtime = Runtime(DetectConfig(provider="cpu"))
+    parts = Parts(
+        weights=no_weights,
+        label_maps={one: {"knife": "violence.weapon.knife"} for one in models},
+        config=DetectConfig.model_validate({"provider": "cpu", **config}),
+        runtime=runtime,
+        classes=dict.fromkeys(models, ("thumb",)),
+    )
+    with pytest.raises((StreammonError, ValueError)):
+        build_detectors([name], parts, {name: dict.fromkeys(models[:files], file)})
+    assert runtime.models() == ()
+    runtime.close()
+
+
+@pytest.mark.parametrize(
     "raw",
     [{"provider": "npu"}, {"threads": 0}, {"nsfw": {"min_score": 2}}, {"qr": {"codes": 1}}, {"ocr": {"max_lines": 0}}],
 )

@@ -288,6 +288,34 @@ def test_nothing_is_asked_of_one_that_is_closed(house: House) -> None:
     assert house.updates.report() == []
 
 
+def test_closing_lets_go_of_what_could_be_rolled_back_to(house: House) -> None:
+    """They may have more than a model, such as a thread that looks at lists: closing the runtime does not do."""
+    house.try_out("fires.onnx")
+    house.updates.switch("flames")
+    house.updates.close()
+    assert house.open_models() == ["fires"]
+
+
+def test_closing_lets_go_of_what_waits_to_be_let_go_and_builds_nothing_more(house: House) -> None:
+    house.try_out("fires.onnx")
+    busy = threading.Event()
+    house.updates._workshop.do(lambda: wait_for(busy.is_set))
+    house.updates.unshadow("flames")
+    house.updates.shadow("flames", ShadowAsked(file="greens.onnx"))  # it does not come to be built any more
+    closing = threading.Thread(target=house.updates.close)
+    closing.start()
+    wait_for(lambda: house.updates.report() == [])
+    busy.set()
+    closing.join(10)
+    assert house.open_models() == ["calm"]
+
+
+def test_closing_lets_go_of_what_is_on_trial(house: House) -> None:
+    house.try_out("fires.onnx")
+    house.updates.close()
+    assert house.open_models() == ["calm"]
+
+
 def test_a_detector_with_several_models_wants_one_named() -> None:
     models = {name: ModelFile(file=f"{name}.onnx") for name in ("det", "rec")}
     place = Place(name="ocr", models=models, chosen={})

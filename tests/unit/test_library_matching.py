@@ -14,12 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streammon.errors import LibraryError
+from streammon.library import watch as watching
 from streammon.library.listing import EmbeddingModel, Kind, Listing, Thresholds
 from streammon.library.matching import Matcher
-from streammon.library.store import LibraryStore
+from streammon.library.store import LibraryStore, Stamp
 from streammon.library.vector_index import VectorIndex
 from streammon.library.watch import LibraryWatch
 from tests.unit.library_making import MODEL, filled, listing, vectors
+from tests.unit.scheduling import wait_for
 
 
 @settings(max_examples=60, deadline=None)
@@ -128,6 +130,33 @@ def test_a_list_that_changes_within_one_tick_of_the_clock_is_read_anew(tmp_path:
         assert watch.current == {"wanted": ["b"]}
     finally:
         watch.close()
+
+
+def test_while_the_folder_cannot_be_read_nobody_is_forgotten_and_it_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_LOOK_EVERY_S", 0.01)
+    store = LibraryStore(tmp_path, Kind.FACES)
+    saved(store, filled({"a": {"vectors": vectors(1)}}))
+    watch = LibraryWatch(store, MODEL, named)
+    looks, stamp = [0], store.stamp
+
+    def looked() -> Stamp:
+        looks[0] += 1
+        return stamp()
+
+    monkeypatch.setattr(store, "stamp", looked)
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setattr(store, "_folder", tmp_path / "file")
+    try:
+        before = looks[0]
+        wait_for(lambda: looks[0] > before + 3)
+        assert watch.current == {"wanted": ["a"]}
+    finally:
+        watch.close()
+    told = [record.message for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(told) == 1
+    assert "the lists stay as they were" in told[0]
 
 
 def test_a_start_with_lists_that_cannot_be_used_tells_all_of_them(tmp_path: Path) -> None:

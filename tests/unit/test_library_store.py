@@ -154,6 +154,18 @@ def test_a_flipped_bit_is_told(tmp_path: Path) -> None:
         read_list(path, Kind.FACES)
 
 
+@pytest.mark.parametrize(("at", "value"), [(6, 99), (8, 1), (10, 99)])
+def test_damage_that_reads_as_a_password_or_another_packing_is_told(tmp_path: Path, at: int, value: int) -> None:
+    """The version needed, the flags and the method in the archive's directory, where APPNOTE 4.3.12 has them."""
+    path = tmp_path / "wanted.npz"
+    write_list(path, filled({"a": {"vectors": vectors(2)}}))
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + at] = value
+    path.write_bytes(content)
+    with pytest.raises(LibraryError, match=r"wanted.npz: is no list, or damaged"):
+        read_list(path, Kind.FACES)
+
+
 def test_vectors_of_another_model_are_refused(tmp_path: Path) -> None:
     store = LibraryStore(tmp_path, Kind.FACES)
     with store.writing():
@@ -162,6 +174,14 @@ def test_vectors_of_another_model_are_refused(tmp_path: Path) -> None:
     for other in (EmbeddingModel(id="face-2", sha256=MODEL.sha256), EmbeddingModel(id="face-1", sha256="cd" * 32)):
         with pytest.raises(LibraryError, match=r"wanted.npz: was made with face-1 .* enrol .* anew"):
             store.read("wanted", other)
+
+
+def test_a_folder_that_cannot_be_read_is_told_and_is_no_empty_library(tmp_path: Path) -> None:
+    assert LibraryStore(tmp_path, Kind.FACES).names() == ()
+    (tmp_path / "faces").write_bytes(b"")
+    for look in (LibraryStore(tmp_path, Kind.FACES).names, LibraryStore(tmp_path, Kind.FACES).stamp):
+        with pytest.raises(LibraryError, match="faces: cannot be read: Not a directory; see to its rights"):
+            look()
 
 
 def test_there_is_no_such_list(tmp_path: Path) -> None:
@@ -176,10 +196,34 @@ def test_names_of_lists_are_safe(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "made"), [("Jane Doe", "jane-doe"), ("  ../Ünï/ ", "ünï"), ("习近平", "习近平"), ("A" * 300, "a" * 100)]
+    ("name", "made"),
+    [
+        ("Jane Doe", "jane-doe"),
+        ("  ../Ünï/ ", "ünï"),
+        ("习近平", "习近平"),
+        ("Jane \u2764\ufe0f", "jane"),
+        ("हिन्दी", "हिन्दी"),
+    ],
 )
 def test_ids_of_entries_are_safe(name: str, made: str) -> None:
     assert entry_id(name) == made
+
+
+@pytest.mark.parametrize(("one", "other"), [("राम", "रोम"), ("ดี", "ดู"), ("A" * 300, "A" * 299 + "b")])
+def test_two_names_are_two_entries(one: str, other: str) -> None:
+    assert entry_id(one) != entry_id(other)
+
+
+@given(
+    st.one_of(st.text(st.characters(categories=["L", "M", "N", "P", "Z"]), max_size=60), st.just("a" * 91 + " b" * 9))
+)
+def test_an_id_s_own_id_is_itself_so_that_it_can_be_removed_by_it(name: str) -> None:
+    try:
+        made = entry_id(f"x {name}")
+    except LibraryError:
+        return
+    assert len(made.encode()) <= 100
+    assert entry_id(made) == made
 
 
 @pytest.mark.parametrize("name", ["", "...", "///", "🙂"])

@@ -52,6 +52,8 @@ class AgeReader:
     def _run(self, chips: Sequence[Image]) -> NDArray[np.float32]:
         planes = np.stack(chips)[..., ::-1].transpose(0, 3, 1, 2).astype(np.float32, order="C")
         rows = self._session.run({self._session.input_name: planes})[0]
+        if rows.shape != (len(chips), YEARS):
+            raise ModelError(f"{self.name}: says {rows.shape}, not {len(chips)} x {YEARS}")
         if not np.isfinite(rows).all():
             raise ModelError(f"{self.name}: gave what is no number")
         return rows

@@ -5,6 +5,7 @@ Used by one thread, as a detector is built.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -111,3 +112,5 @@ def _keep(vectors: Floats, place: Path) -> None:
         half.replace(place)
     except OSError as error:
         log.warning("vectors of sentences cannot be kept: %s", error)
+        with contextlib.suppress(OSError):
+            half.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,8 @@ class PaddleEngine:
         ).lines
         if len(lines) != len(crops):
             raise ModelError(f"paddleocr read {len(lines)} lines of {len(crops)}")
+        if not all(math.isfinite(score) for _, score in lines):
+            raise ModelError("paddleocr read lines with a score that is no number")
         return lines
 
     def may_have(self, image: Image, part: Box) -> bool:
@@ -103,7 +106,10 @@ class PaddleEngine:
         shown = np.ascontiguousarray(image)
         request = {"do": "locate", "shape": shown.shape[:2], **how}
         found = _understood(self._process.ask(request, [shown.data]), _Located)
-        return np.array(found.quads, np.float32).reshape(-1, 4, 2), np.array(found.scores, np.float64)
+        quads, scores = np.array(found.quads, np.float32).reshape(-1, 4, 2), np.array(found.scores, np.float64)
+        if len(quads) != len(scores) or not (np.isfinite(quads).all() and np.isfinite(scores).all()):
+            raise ModelError("paddleocr found lines without a place or a score")
+        return quads, scores
 
 
 def open_paddle(

@@ -1,7 +1,9 @@
 """Ordinary pictures, `EVAL_DIR/benign`, under the shipped policy and with the detectors of the default pack.
 
 A picture stands for a room that shows nothing else: what would alarm if every sample looked like it. An alarm is false,
-but for minors in portraits of people under 20, and for things that are in the picture by `EVAL_DIR/objects`.
+but for minors in portraits of people under 20, for things that are in the picture by `EVAL_DIR/objects`, and for minors
+in six pictures in which a child or a girl is to be seen: all seven others that alarmed were looked at, and the seventh,
+a couple of some eighteen years, counts as false.
 """
 
 from __future__ import annotations
@@ -29,6 +31,12 @@ from tests.benchmarks.bench_detectors import parts
 Figures = dict[str, float | int | None]
 
 _MINORS = frozenset({"age_0-2", "age_3-9", "age_10-19"})
+_WITH_CHILDREN = frozenset(
+    {
+        "fairface_0135.jpg", "fairface_0386.jpg", "fairface_0419.jpg", "train2017_000000000370.jpg",
+        "val2017_000000006954.jpg", "val2017_000000009448.jpg",
+    }
+)  # fmt: skip
 _THINGS = {
     "knife": "violence.weapon.knife",
     "wine glass": "values.drinking",
@@ -65,8 +73,9 @@ def _true_labels(eval_dir: Path) -> Mapping[str, frozenset[str]]:
         for item in items(eval_dir / "objects")
     }
     for item in items(eval_dir / "benign"):
-        if _MINORS & set(item["tags"]):
-            true[Path(item["file"]).name] = frozenset({"minors.infant", "minors.child", "minors.teenager"})
+        name = Path(item["file"]).name
+        if _MINORS & set(item["tags"]) or name in _WITH_CHILDREN:
+            true[name] = frozenset({"minors.infant", "minors.child", "minors.teenager"})
     return true
 
 
