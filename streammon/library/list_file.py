@@ -22,6 +22,8 @@ from streammon.taxonomy import load_taxonomy
 VERSION = 1
 SUFFIX = ".npz"
 _HEAD = "list"
+# Faces are nobody else's business; the monitor may run as another user of the group.
+_MODE = 0o640
 _UNFINISHED = ".unfinished-"
 # RuntimeError: where the damage reads as a password, or a way of packing, that `zipfile` does not have.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, RuntimeError, msgspec.MsgspecError)
@@ -86,6 +88,7 @@ def write_list(path: Path, listing: Listing) -> None:
     unfinished = path.with_name(f"{_UNFINISHED}{path.name}")
     try:
         with unfinished.open("wb") as file:
+            os.fchmod(file.fileno(), _MODE)
             arrays = {_HEAD: np.frombuffer(msgspec.json.encode(head), np.uint8), **listing.arrays}
             np.savez(file, allow_pickle=False, **arrays)
             file.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import io
 import json
+import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -83,6 +84,14 @@ def held(folder: Path, rows: np.ndarray) -> bool:
     """Whether any file holds the bytes of any of the rows, or a good part of one."""
     contents = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
     return any(row[:8].tobytes() in content for row in rows for content in contents)
+
+
+def test_others_on_the_machine_may_not_read_a_list(tmp_path: Path) -> None:
+    store = LibraryStore(tmp_path, Kind.FACES)
+    with store.writing():
+        store.save(listing())
+    (path,) = (tmp_path / "faces").glob("*.npz")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
 def test_a_whole_list_is_removed(tmp_path: Path) -> None:
